@@ -1,0 +1,22 @@
+package mirror
+
+import "errors"
+
+// What can go wrong in the domain. Stores and services return these, wrapped; one file in the gateway turns them into
+// HTTP answers.
+var (
+	// ErrNotFound: no such connection, job or hook.
+	ErrNotFound = errors.New("not found")
+	// ErrRemoved: the connection was removed on purpose.
+	ErrRemoved = errors.New("connection removed")
+	// ErrDuplicateKey: another connection has the same API key.
+	ErrDuplicateKey = errors.New("API key already connected")
+	// ErrDuplicateEmployer: another connection has the same employer_ref.
+	ErrDuplicateEmployer = errors.New("employer_ref already connected")
+	// ErrLeaseLost: the partition belongs to another process now; nothing was written.
+	ErrLeaseLost = errors.New("lease lost")
+	// ErrUnavailable: the store cannot be reached; nothing is known to have been written.
+	ErrUnavailable = errors.New("store unavailable")
+	// ErrImplausible: an answer from Ashby that must not change anything.
+	ErrImplausible = errors.New("implausible answer")
+)

@@ -1,0 +1,168 @@
+package mirror
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/bebitcoiner/ashbridge/ashby"
+)
+
+// BuildReport compares an API key's permissions with what the modules need. Info is Ashby's answer to apiKey.info, nil
+// where that was forbidden; postingsReadable says that jobPosting.list succeeded. No modules means "jobs".
+//
+// Jobs read is required. Organization read and API Keys read are recommended: without the first, only primary locations
+// have an address; without the second, the other permissions stay unknown.
+func BuildReport(info *ashby.APIKey, postingsReadable bool, modules []string) Report {
+	k := keyView{info: info, postingsReadable: postingsReadable}
+	r := Report{OK: true, ProbedBy: "jobPosting.list", Permissions: []Permission{}, Advice: []string{}}
+	if info != nil {
+		r.ProbedBy, r.KeyTitle = "apiKey.info", info.Title
+	}
+	needed := needs(modules)
+	for _, p := range needed {
+		p.State = k.state(p.Scope)
+		if p.State == Missing || p.State == Unknown {
+			p.Fix = k.fix("tick", p)
+		}
+		if p.Required && p.State != Granted {
+			r.OK = false
+		}
+		r.Permissions = append(r.Permissions, p)
+	}
+	r.Permissions = append(r.Permissions, k.excess(needed)...)
+	r.Advice = advice(r)
+	return r
+}
+
+// selfCheck is the permission to ask Ashby about the key itself.
+const selfCheck = "apiKeys:read"
+
+// purposes say what a permission is for.
+var purposes = map[string]string{
+	"jobs:read":         "Reads jobs and their postings, which is what Ashbridge publishes.",
+	"organization:read": "Reads the full addresses of all locations and the names that candidates see.",
+	selfCheck:           "Lets Ashbridge see this key's permissions and tell you what is missing or too much.",
+}
+
+// needs are the permissions that the modules' kinds are read with, and the self-check.
+func needs(modules []string) []Permission {
+	if len(modules) == 0 {
+		modules = []string{"jobs"}
+	}
+	var list []Permission
+	for _, r := range ashby.Catalogue() {
+		known := slices.ContainsFunc(list, func(p Permission) bool { return p.Scope == r.Scope })
+		if known || !slices.Contains(modules, r.Module) {
+			continue
+		}
+		// Names and addresses of the organisation complete a job; everything else is what a module is about.
+		optional := r.Scope == "organization:read" && r.Module == "jobs"
+		list = append(list, Permission{
+			Module: r.UIModule, Access: "read", Scope: r.Scope, Required: !optional, Why: purposes[r.Scope],
+		})
+	}
+	return append(list, Permission{
+		Module: moduleNames["apiKeys"], Access: "read", Scope: selfCheck, Why: purposes[selfCheck],
+	})
+}
+
+// moduleNames are Ashby's names of the modules on its key page, by the first part of a scope.
+var moduleNames = map[string]string{
+	"jobs": "Jobs", "candidates": "Candidates", "interviews": "Interviews",
+	"hiringProcessMetadata": "Hiring Process", "organization": "Organization", "offers": "Offers",
+	"apiKeys": "API Keys", "approvals": "Approvals", "reports": "Reports", "auditLogs": "Audit Logs",
+	"notetaker": "Notetaker", "sourcing": "Sourcing",
+}
+
+// keyView is what is known of a key.
+type keyView struct {
+	info             *ashby.APIKey
+	postingsReadable bool
+}
+
+func (k keyView) state(scope string) PermissionState {
+	switch {
+	case scope == "jobs:read" && k.postingsReadable:
+		return Granted
+	case k.info != nil && slices.Contains(k.info.Scopes, scope):
+		return Granted
+	case scope == selfCheck && k.info != nil: // it answered
+		return Granted
+	case scope == selfCheck: // it was forbidden
+		return Missing
+	case k.info != nil && k.info.HasScopes:
+		return Missing
+	case scope == "jobs:read": // nothing says that it is there
+		return Missing
+	}
+	return Unknown
+}
+
+// excess are the permissions of the key that nothing needs, in the order of their scopes.
+func (k keyView) excess(needed []Permission) []Permission {
+	if k.info == nil {
+		return nil
+	}
+	var list []Permission
+	for _, scope := range slices.Compact(slices.Sorted(slices.Values(k.info.Scopes))) {
+		if slices.ContainsFunc(needed, func(p Permission) bool { return p.Scope == scope }) {
+			continue
+		}
+		prefix, access, ok := strings.Cut(scope, ":")
+		if !ok {
+			access = "access"
+		}
+		module := first(moduleNames[prefix], prefix)
+		p := Permission{Module: module, Access: access, Scope: scope, State: Excess, Why: tooMuch(prefix, access)}
+		p.Fix = k.fix("untick", p)
+		list = append(list, p)
+	}
+	return list
+}
+
+func tooMuch(module, access string) string {
+	switch {
+	case access != "read":
+		return "Ashbridge changes nothing at Ashby. Whoever got hold of this key could."
+	case module == "candidates":
+		return "Candidates' personal data is not needed to publish jobs."
+	default:
+		return "Ashbridge does not use it. A key should open no more than it must."
+	}
+}
+
+// fix is the click path, in the words of Ashby's pages.
+func (k keyView) fix(verb string, p Permission) string {
+	name := "the key"
+	if k.info != nil && k.info.Title != "" {
+		name = "“" + k.info.Title + "”"
+	}
+	return fmt.Sprintf("Ashby → Admin → Integrations → API Keys → %s → Configure API Key Permissions → %s → %s %s",
+		name, p.Module, verb, p.Access)
+}
+
+// advice are the sentences that follow from a report.
+func advice(r Report) []string {
+	var required, recommended, excess []string
+	for _, p := range r.Permissions {
+		switch {
+		case p.State == Excess:
+			excess = append(excess, fmt.Sprintf("Take %s on %s away from the key: %s", p.Access, p.Module, p.Fix))
+		case p.State == Granted:
+		case p.Required:
+			required = append(required, fmt.Sprintf(
+				"Give the key %s on %s; without it Ashbridge cannot work: %s", p.Access, p.Module, p.Fix))
+		case p.State == Missing:
+			recommended = append(recommended, fmt.Sprintf("Give the key %s on %s: %s", p.Access, p.Module, p.Fix))
+		}
+	}
+	list := append([]string{}, required...)
+	list = append(list, recommended...)
+	list = append(list, excess...)
+	if r.KeyTitle != "" && !strings.Contains(strings.ToLower(r.KeyTitle), "ashbridge") {
+		list = append(list, "Name a key “Ashbridge” when you make one for it, so that colleagues see what it is for.")
+	}
+	return append(list, "Ashby does not tell how two settings of the key stand, so please look yourself: “Allow access to "+
+		"confidential jobs and projects?” should be off, and the integration partner is the one your job board named, or none.")
+}

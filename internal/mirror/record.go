@@ -1,0 +1,151 @@
+package mirror
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/bebitcoiner/ashbridge/schema/events"
+)
+
+// Record is one mirrored object of Ashby.
+type Record struct {
+	Kind string
+	ID   string
+	// Doc is Ashby's object with personal fields dropped.
+	Doc json.RawMessage
+	// Hash is Hash(Doc); ListHash is the hash of the object as the listing showed it, nil where the kind has one shape.
+	Hash, ListHash []byte
+	// UpdatedAt is Ashby's updatedAt, nil where the kind has none.
+	UpdatedAt *time.Time
+	// FetchedAt is when the read began.
+	FetchedAt time.Time
+}
+
+// Head is what a comparison with a stored record needs.
+type Head struct {
+	Hash, ListHash []byte
+	// Gone says that the record is kept but no longer at Ashby.
+	Gone bool
+}
+
+// RecordKey names a record within a connection.
+type RecordKey struct{ Kind, ID string }
+
+// Lease is the right to write for a partition.
+type Lease struct {
+	Part  int
+	Owner string
+	Epoch int64
+}
+
+// Listing is the stored public state of a posting.
+type Listing struct {
+	Posting    string
+	State      string // StateOpen or StateClosed
+	Version    int64
+	Job        json.RawMessage
+	Hash       []byte
+	Translator string
+	Reason     events.Reason
+}
+
+// Desired is what a read found a posting's public state to be.
+type Desired struct {
+	Posting string
+	// Job is the public job, nil where the posting is not public.
+	Job *events.Job
+	// Reason says why it is not public.
+	Reason events.Reason
+	// ChangedAt is when it changed at Ashby, zero where unknown; ObservedAt is when the read began.
+	ChangedAt, ObservedAt time.Time
+	// Translator names the translation that made Job; see TranslatorKey.
+	Translator string
+}
+
+// Token is a sync token and what it is bound to.
+type Token struct {
+	Kind       string
+	ParamsHash []byte
+	// Token is Ashby's opaque token; empty forgets the stored one.
+	Token string
+}
+
+// Hold is a mass disappearance that waits for proof.
+type Hold struct {
+	Postings    []string
+	PublicCount int
+	Reason      string
+	CreatedAt   time.Time
+}
+
+// Unit is one unit of work, applied in one transaction or not at all.
+type Unit struct {
+	Lease      Lease
+	Connection string
+	Origin     events.Origin
+	// Upserts are new or changed records; the caller has compared them already.
+	Upserts []Record
+	// Gone are records that are no longer at Ashby.
+	Gone     []RecordKey
+	Listings []Desired
+	Token    *Token
+	// InboxDone are the ids of inbox rows that this read answers.
+	InboxDone []int64
+	// SetHold stores or replaces the connection's hold, ClearHold removes it.
+	SetHold   *Hold
+	ClearHold bool
+}
+
+// Empty says that applying the unit would change nothing.
+func (u Unit) Empty() bool {
+	return len(u.Upserts) == 0 && len(u.Gone) == 0 && len(u.Listings) == 0 && u.Token == nil &&
+		len(u.InboxDone) == 0 && u.SetHold == nil && !u.ClearHold
+}
+
+// Applied counts what a unit of work changed.
+type Applied struct {
+	Records int
+	// Events counts the events committed; the relay is to be woken when there are any.
+	Events int
+}
+
+// JobState is a job as the API shows it: the public job of the events and where it stands.
+type JobState struct {
+	Job        json.RawMessage
+	State      string
+	Version    int64
+	Reason     events.Reason
+	ChangedAt  time.Time
+	ObservedAt time.Time
+	UpdatedAt  time.Time
+	// VerifiedAt is when the connection's last complete poll began; nil before the first.
+	VerifiedAt *time.Time
+}
+
+// Outgoing is a committed event on its way to the stream.
+type Outgoing struct {
+	// OutboxID is the row's id, 0 for one that is published again by a repair.
+	OutboxID   int64
+	EventID    string
+	CreatedAt  time.Time
+	Connection string
+	// Posting is empty for connection events.
+	Posting string
+	Version int64
+	Type    events.Type
+	Data    json.RawMessage
+}
+
+// Subject is the NATS subject of the event.
+func (o Outgoing) Subject() string {
+	if o.Posting == "" {
+		return events.ConnectionSubject(o.Connection)
+	}
+	return events.JobSubject(o.Connection, o.Posting)
+}
+
+// Published tells where in the stream an event lies.
+type Published struct {
+	Outgoing
+	Seq uint64
+}

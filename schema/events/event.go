@@ -1,0 +1,131 @@
+// Package events is the contract with job boards: what Ashbridge publishes on NATS JetStream. It imports the standard
+// library alone, so that a board can depend on it without depending on anything else of Ashbridge.
+//
+// Every message is a CloudEvents 1.0 event in structured JSON mode. Per job, versions rise by one without a gap; no
+// event id occurs twice; the last message on a job's subject carries the job's whole present state.
+package events
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Stream is the JetStream stream that carries every event.
+const Stream = "JOBS"
+
+// SpecVersion is the CloudEvents version of every event.
+const SpecVersion = "1.0"
+
+// Headers of every message. They repeat facts of the body for readers that do not want to parse it.
+const (
+	// HeaderVersion carries the event's version in decimal.
+	HeaderVersion = "Ashbridge-Version"
+	// HeaderType carries the event's type.
+	HeaderType = "Ashbridge-Type"
+)
+
+// Type names what happened.
+type Type string
+
+// The types of this contract.
+const (
+	JobPublished        Type = "job.published"
+	JobUpdated          Type = "job.updated"
+	JobClosed           Type = "job.closed"
+	ConnectionSynced    Type = "connection.synced"
+	ConnectionDegraded  Type = "connection.degraded"
+	ConnectionRecovered Type = "connection.recovered"
+	ConnectionRemoved   Type = "connection.removed"
+)
+
+// Origin names how a change was found.
+type Origin string
+
+// The origins of this contract.
+const (
+	OriginSeed    Origin = "seed"    // the first synchronisation of a connection
+	OriginWebhook Origin = "webhook" // a webhook from Ashby led to the read that found it
+	OriginPoll    Origin = "poll"    // a scheduled or requested poll found it
+	OriginRepair  Origin = "repair"  // a check of our own copy found it
+)
+
+// Reason says why a job closed.
+type Reason string
+
+// The reasons of this contract.
+const (
+	ReasonUnpublished  Reason = "unpublished"  // the posting is a draft again
+	ReasonUnlisted     Reason = "unlisted"     // published, but no longer listed
+	ReasonDeleted      Reason = "deleted"      // the posting is gone
+	ReasonInternal     Reason = "internal"     // only on an internal board now
+	ReasonConfidential Reason = "confidential" // its Ashby job became confidential
+	ReasonDraft        Reason = "draft"        // its Ashby job is a draft again
+	ReasonDisconnected Reason = "disconnected" // the employer disconnected and chose to close
+)
+
+// Event is the CloudEvents envelope.
+type Event struct {
+	SpecVersion string `json:"specversion"`
+	// ID is a UUID v7, unique for ever.
+	ID string `json:"id"`
+	// Source is "/connections/<connection id>".
+	Source string `json:"source"`
+	Type   Type   `json:"type"`
+	// Subject is the posting's id, or the connection's for connection events.
+	Subject string `json:"subject"`
+	// Time is when the event was published.
+	Time            time.Time `json:"time"`
+	DataContentType string    `json:"datacontenttype"`
+	// Data is a JobData or a ConnectionData.
+	Data json.RawMessage `json:"data"`
+}
+
+// JobData is the data of job events.
+type JobData struct {
+	Version int64  `json:"version"`
+	Origin  Origin `json:"origin"`
+	// Changed lists the top-level fields of Job that differ from the previous version; empty for job.published.
+	Changed []string `json:"changed"`
+	// Reason is set on job.closed alone.
+	Reason *Reason `json:"reason"`
+	// ChangedAt is when the job changed at Ashby, as far as Ashby tells; else when the change was observed.
+	ChangedAt time.Time `json:"changed_at"`
+	// ObservedAt is when the read began that found the change.
+	ObservedAt time.Time `json:"observed_at"`
+	// Job is the whole public job; on job.closed its last public state.
+	Job Job `json:"job"`
+}
+
+// ConnectionData is the data of connection events.
+type ConnectionData struct {
+	Version     int64  `json:"version"`
+	EmployerRef string `json:"employer_ref"`
+	Status      string `json:"status"`
+	// Reason says in a sentence why; empty where there is nothing to say.
+	Reason string `json:"reason"`
+	// Counts is set on connection.synced.
+	Counts *Counts `json:"counts,omitempty"`
+	// Jobs is set on connection.removed: "keep" or "close".
+	Jobs string `json:"jobs,omitempty"`
+}
+
+// Counts are the sizes of a connection's jobs.
+type Counts struct {
+	// AtAshby counts the postings in Ashby's last complete listing.
+	AtAshby int `json:"at_ashby"`
+	// Mirrored counts the postings in our copy.
+	Mirrored int `json:"mirrored"`
+	// Public counts the open public jobs.
+	Public int `json:"public"`
+	// Held counts the jobs whose closing waits for proof.
+	Held int `json:"held"`
+}
+
+// JobSubject is the NATS subject of a job's events.
+func JobSubject(connection, posting string) string { return "jobs.v1." + connection + "." + posting }
+
+// ConnectionSubject is the NATS subject of a connection's own events.
+func ConnectionSubject(connection string) string { return "connections.v1." + connection }
+
+// Subjects are the subjects that the stream JOBS captures.
+func Subjects() []string { return []string{"jobs.v1.*.*", "connections.v1.*"} }
