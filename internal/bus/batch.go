@@ -1,0 +1,110 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"github.com/bebitcoiner/ashbridge/schema/events"
+)
+
+const (
+	// MaxBatch is how many messages an atomic batch holds at most, by the server's limit.
+	MaxBatch = 1000
+
+	batchTimeout = 10 * time.Second
+	// headerRoom is kept for the headers of a message, those of a batch among them.
+	headerRoom = 1 << 10
+)
+
+// Msg is an event on its way to JOBS.
+type Msg struct {
+	Subject string
+	// ID is the event's id, for ever the same.
+	ID      string
+	Version int64
+	Type    events.Type
+	// Data is the CloudEvent as JSON.
+	Data []byte
+}
+
+func (m Msg) nats() *nats.Msg {
+	msg := nats.NewMsg(m.Subject)
+	msg.Header[headerID] = []string{m.ID}
+	msg.Header[events.HeaderVersion] = []string{strconv.FormatInt(m.Version, 10)}
+	msg.Header[events.HeaderType] = []string{string(m.Type)}
+	msg.Header[headerContentType] = []string{contentType}
+	msg.Header[jetstream.ExpectedStreamHeader] = []string{StreamJobs}
+	msg.Data = m.Data
+	return msg
+}
+
+// Fits says whether the server and the stream take a message of this size.
+func (b *Bus) Fits(m Msg) bool {
+	limit := int64(MaxMessage)
+	if served := b.nc.MaxPayload(); served > 0 {
+		limit = min(limit, served)
+	}
+	return int64(len(m.Data))+headerRoom <= limit
+}
+
+// PublishBatch publishes messages to JOBS, all or none, if the stream's last sequence is expected, and returns the new
+// last sequence: the messages lie at expected+1 and following. ErrWrongLastSequence, ErrDuplicate, ErrTooLarge,
+// ErrNoStream: nothing was stored. ErrUnknownOutcome: see there. Any other error is a refusal by the server, for example
+// of a full stream.
+func (b *Bus) PublishBatch(ctx context.Context, msgs []Msg, expected uint64) (uint64, error) {
+	if len(msgs) == 0 {
+		return expected, nil
+	}
+	if len(msgs) > MaxBatch {
+		return 0, fmt.Errorf("batch of %d messages is above %d", len(msgs), MaxBatch)
+	}
+	out := make([]*nats.Msg, len(msgs))
+	for i, m := range msgs {
+		if !b.Fits(m) {
+			return 0, fmt.Errorf("event %s: %w", m.ID, ErrTooLarge)
+		}
+		out[i] = m.nats()
+	}
+	if !b.nc.IsConnected() {
+		return 0, fmt.Errorf("publishing events: %w", errDisconnected)
+	}
+	out[0].Header[jetstream.ExpectedLastSeqHeader] = []string{strconv.FormatUint(expected, 10)}
+
+	ctx, done := b.call(ctx, batchTimeout)
+	defer done()
+	last, err := b.publish(ctx, out)
+	if err != nil {
+		return 0, fmt.Errorf("publishing events: %w", publishError(err))
+	}
+	if want := expected + uint64(len(msgs)); last != want {
+		return 0, fmt.Errorf("publishing events: server answered with sequence %d instead of %d: %w", last, want, ErrUnknownOutcome)
+	}
+	return last, nil
+}
+
+// publish sends one message as it is, since a batch of one would cost a second fsync of its staging.
+func (b *Bus) publish(ctx context.Context, msgs []*nats.Msg) (uint64, error) {
+	if len(msgs) > 1 {
+		// The answer to the commit says all. Waiting for one to the first message would cost a round trip, under a
+		// deadline of the library that a lost connection does not end.
+		ack, err := jetstreamext.PublishMsgBatch(ctx, b.js, msgs, jetstreamext.BatchFlowControl{})
+		if err != nil {
+			return 0, err
+		}
+		return ack.Sequence, nil
+	}
+	ack, err := b.js.PublishMsg(ctx, msgs[0], jetstream.WithRetryAttempts(0))
+	if err != nil {
+		return 0, err
+	}
+	if ack.Duplicate {
+		return 0, ErrDuplicate
+	}
+	return ack.Sequence, nil
+}

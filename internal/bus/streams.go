@@ -1,0 +1,151 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/bebitcoiner/ashbridge/schema/events"
+)
+
+const (
+	// KeptPerSubject is how many messages JOBS keeps of each job.
+	KeptPerSubject = 16
+	// MaxMessage is the largest event in bytes. It stands far above what a posting can hold; the server's own
+	// max_payload, 1 MiB unless set, counts too.
+	MaxMessage = 8 << 20
+
+	hintMaxAge = 2 * time.Hour
+	// jobsDuplicates is the shortest window that the server takes. Exactly-once rests on the expected last sequence;
+	// the server's memory of ids survives a purge, and a longer one would refuse the repair that follows.
+	jobsDuplicates = 100 * time.Millisecond
+)
+
+// streams are the shapes of the streams.
+func (b *Bus) streams() []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{
+		{
+			Name:        StreamHints,
+			Description: "Hints that something may have changed at Ashby. Lost with the server, and made again from Postgres.",
+			Subjects:    []string{hintSubjects},
+			Retention:   jetstream.WorkQueuePolicy,
+			Storage:     jetstream.MemoryStorage,
+			// A newer hint replaces the older one on its subject. Discarding the new one instead would lose the change
+			// that arrives while its predecessor is in work.
+			Discard:           jetstream.DiscardOld,
+			MaxMsgsPerSubject: 1,
+			MaxAge:            hintMaxAge,
+			MaxBytes:          b.opts.MaxBytesHints,
+			Replicas:          b.opts.Replicas,
+		},
+		{
+			Name:              StreamJobs,
+			Description:       "Events of public jobs; the last message of a subject is the job's present state.",
+			Subjects:          events.Subjects(),
+			Retention:         jetstream.LimitsPolicy,
+			Storage:           jetstream.FileStorage,
+			MaxMsgsPerSubject: KeptPerSubject,
+			// A full stream refuses: the outbox waits and an alert says so. Discarding old would drop present states.
+			Discard:            jetstream.DiscardNew,
+			MaxBytes:           b.opts.MaxBytesJobs,
+			MaxMsgSize:         MaxMessage,
+			Duplicates:         jobsDuplicates,
+			DenyDelete:         true,
+			AllowDirect:        true,
+			AllowAtomicPublish: true,
+			AllowMsgTTL:        true,
+			Replicas:           b.opts.Replicas,
+		},
+		{
+			Name:        StreamSpill,
+			Description: "Verified webhooks that arrived while Postgres was down.",
+			Subjects:    []string{spillSubjects},
+			Retention:   jetstream.WorkQueuePolicy,
+			Storage:     jetstream.FileStorage,
+			// Each was answered 200: a full stream must refuse, so that Ashby tries again.
+			Discard:  jetstream.DiscardNew,
+			MaxBytes: b.opts.MaxBytesSpill,
+			Replicas: b.opts.Replicas,
+		},
+	}
+}
+
+// EnsureStreams creates the streams that are missing and updates those of another shape. It never deletes one: where
+// the server refuses an update, the error says so, and a person decides.
+func (b *Bus) EnsureStreams(ctx context.Context) error {
+	b.ensure.Lock()
+	defer b.ensure.Unlock()
+	var errs []error
+	for _, cfg := range b.streams() {
+		errs = append(errs, b.ensureStream(ctx, cfg))
+	}
+	return errors.Join(errs...)
+}
+
+func (b *Bus) ensureStream(ctx context.Context, cfg jetstream.StreamConfig) error {
+	ctx, done := b.call(ctx, apiTimeout)
+	defer done()
+	_, err := b.js.CreateStream(ctx, cfg)
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return fmt.Errorf("creating stream %s: %w", cfg.Name, because(ctx, err))
+	}
+	if _, err = b.js.UpdateStream(ctx, cfg); err != nil {
+		return fmt.Errorf("stream %s exists with another shape, and the server refuses to change it: %w",
+			cfg.Name, because(ctx, err))
+	}
+	b.log.InfoContext(ctx, "updated a stream's shape", "stream", cfg.Name)
+	return nil
+}
+
+// keepStreams ensures the streams after each connect until that works.
+func (b *Bus) keepStreams(ctx context.Context) {
+	wait := newBackoff()
+	for {
+		generation, ensured, changed := b.link.state()
+		pause := time.Hour // nothing to do before the connection changes
+		if generation > ensured && b.nc.IsConnected() {
+			err := b.EnsureStreams(ctx)
+			if err == nil {
+				b.link.streamsReady(generation)
+				wait.Reset()
+				continue
+			}
+			if ctx.Err() == nil {
+				b.log.ErrorContext(ctx, "streams are not right", "error", err)
+			}
+			pause = wait.NextBackOff()
+		}
+		if !waitFor(ctx, changed, pause) {
+			return
+		}
+	}
+}
+
+// waitFor returns true when something changed or the pause is over, false when ctx ended.
+func waitFor(ctx context.Context, changed <-chan struct{}, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-changed:
+	case <-timer.C:
+	}
+	return true
+}
+
+// newBackoff grows from 100 ms to 5 s, with jitter.
+func newBackoff() *backoff.ExponentialBackOff {
+	w := backoff.NewExponentialBackOff()
+	w.InitialInterval = 100 * time.Millisecond
+	w.MaxInterval = 5 * time.Second
+	w.Reset()
+	return w
+}

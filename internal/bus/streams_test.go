@@ -1,0 +1,99 @@
+package bus_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/bebitcoiner/ashbridge/internal/bus"
+	"github.com/bebitcoiner/ashbridge/internal/bus/bustest"
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+)
+
+func TestConnectBeforeTheServer(t *testing.T) {
+	t.Parallel()
+	srv := bustest.NewServer(t)
+	b := bustest.Connect(t, srv.URL())
+	if b.Ready() || b.Connected() {
+		t.Fatal("ready without a server")
+	}
+	began := time.Now()
+	if err := b.PublishHint(t.Context(), mirror.Hint{Connection: "c", Kind: mirror.HintPoll}); err == nil {
+		t.Fatal("a hint was published without a server")
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		t.Fatalf("the refusal took %v", took)
+	}
+	srv.Start()
+	bustest.Ready(t, b)
+
+	jobs := streamConfig(t, b, bus.StreamJobs)
+	if jobs.Storage != jetstream.FileStorage || jobs.MaxMsgsPerSubject != 16 || jobs.MaxAge != 0 ||
+		jobs.MaxBytes != 4<<30 || !jobs.AllowAtomicPublish || !jobs.AllowDirect || jobs.Discard != jetstream.DiscardNew {
+		t.Errorf("JOBS has the shape %+v", jobs)
+	}
+	hints := streamConfig(t, b, bus.StreamHints)
+	if hints.Storage != jetstream.MemoryStorage || hints.MaxMsgsPerSubject != 1 || hints.MaxAge != 2*time.Hour ||
+		hints.Discard != jetstream.DiscardOld || hints.Retention != jetstream.WorkQueuePolicy {
+		t.Errorf("HINTS has the shape %+v", hints)
+	}
+	spill := streamConfig(t, b, bus.StreamSpill)
+	if spill.Storage != jetstream.FileStorage || spill.Discard != jetstream.DiscardNew ||
+		spill.Retention != jetstream.WorkQueuePolicy {
+		t.Errorf("SPILL has the shape %+v", spill)
+	}
+}
+
+func TestEnsureStreamsUpdates(t *testing.T) {
+	t.Parallel()
+	srv := bustest.StartServer(t)
+	b := bustest.Ready(t, bustest.Connect(t, srv.URL()))
+	publish(t, b, 0, msg("jobs.v1.c.1", "a", 1))
+	cfg := streamConfig(t, b, bus.StreamJobs)
+	cfg.MaxMsgsPerSubject = 4
+	if _, err := b.JetStream().UpdateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.EnsureStreams(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := streamConfig(t, b, bus.StreamJobs).MaxMsgsPerSubject; got != bus.KeptPerSubject {
+		t.Errorf("JOBS keeps %d messages per subject", got)
+	}
+	if info, err := b.JobsInfo(t.Context()); err != nil || info.LastSeq != 1 || info.Messages != 1 {
+		t.Errorf("JobsInfo = %+v, %v after the update", info, err)
+	}
+}
+
+func TestEnsureStreamsDeletesNothing(t *testing.T) {
+	t.Parallel()
+	srv := bustest.StartServer(t)
+	b := bustest.Ready(t, bustest.Connect(t, srv.URL()))
+	js := b.JetStream()
+	if err := js.DeleteStream(t.Context(), bus.StreamHints); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: bus.StreamHints, Subjects: []string{"hints.>"}, Storage: jetstream.FileStorage,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	err := b.EnsureStreams(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "stream HINTS exists with another shape") {
+		t.Fatalf("EnsureStreams = %v", err)
+	}
+	if got := streamConfig(t, b, bus.StreamHints).Storage; got != jetstream.FileStorage {
+		t.Errorf("HINTS was replaced by one in %v", got)
+	}
+}
+
+func streamConfig(t *testing.T, b *bus.Bus, name string) jetstream.StreamConfig {
+	t.Helper()
+	s, err := b.JetStream().Stream(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.CachedInfo().Config
+}

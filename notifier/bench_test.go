@@ -1,0 +1,45 @@
+package notifier_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/bebitcoiner/ashbridge/internal/bus/bustest"
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/notifier"
+	"github.com/bebitcoiner/ashbridge/schema/events"
+)
+
+// BenchmarkRelayOne measures one event from its commit to the server's fsynced answer.
+func BenchmarkRelayOne(b *testing.B) {
+	nats := bustest.Ready(b, bustest.Connect(b, bustest.StartServer(b).URL()))
+	s := newStore(b)
+	out := make(chan struct{}, 1)
+	start(b, s, nats, "a", func(o *notifier.Options) {
+		o.OnPublished = func(events.Event, mirror.Outgoing) { out <- struct{}{} }
+		o.Idle, o.AuditEvery = 100*time.Millisecond, 10*time.Second
+	})
+	for i := 0; b.Loop(); i++ {
+		s.commit("c", fmt.Sprint(i%100), 1)
+		nats.WakeRelay()
+		<-out
+	}
+}
+
+// BenchmarkRelayBacklog measures a long outbox, as after an outage of NATS.
+func BenchmarkRelayBacklog(b *testing.B) {
+	nats := bustest.Ready(b, bustest.Connect(b, bustest.StartServer(b).URL()))
+	s := newStore(b)
+	out := make(chan struct{}, 1<<20)
+	for i := range b.N {
+		s.commit("c", fmt.Sprint(i), 1)
+	}
+	b.ResetTimer()
+	start(b, s, nats, "a", func(o *notifier.Options) {
+		o.OnPublished = func(events.Event, mirror.Outgoing) { out <- struct{}{} }
+	})
+	for range b.N {
+		<-out
+	}
+}

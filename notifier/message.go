@@ -1,0 +1,87 @@
+package notifier
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/bebitcoiner/ashbridge/internal/bus"
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/schema/events"
+)
+
+// maxBatchBytes bounds a batch, so that it passes well within the time a publish may take.
+const maxBatchBytes = 16 << 20
+
+// envelope makes the CloudEvent of a committed event.
+func envelope(o mirror.Outgoing, published time.Time) events.Event {
+	e := events.Event{
+		SpecVersion:     events.SpecVersion,
+		ID:              o.EventID,
+		Source:          "/connections/" + o.Connection,
+		Type:            o.Type,
+		Subject:         o.Posting,
+		Time:            published.UTC(),
+		DataContentType: "application/json",
+		Data:            o.Data,
+	}
+	if e.Subject == "" {
+		e.Subject = o.Connection
+	}
+	return e
+}
+
+func message(o mirror.Outgoing, published time.Time) (bus.Msg, events.Event, error) {
+	e := envelope(o, published)
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false) // descriptions are HTML; escaping would only make them longer
+	if err := enc.Encode(e); err != nil {
+		return bus.Msg{}, e, fmt.Errorf("encoding event %s: %w", o.EventID, err)
+	}
+	return bus.Msg{
+		Subject: o.Subject(),
+		ID:      o.EventID,
+		Version: o.Version,
+		Type:    o.Type,
+		Data:    bytes.TrimSuffix(body.Bytes(), []byte("\n")),
+	}, e, nil
+}
+
+// batch collects messages for one atomic publish.
+type batch struct {
+	rows       []mirror.Outgoing
+	events     []events.Event
+	msgs       []bus.Msg
+	bytes      int
+	perSubject map[string]int
+	limit      int
+}
+
+func newBatch(limit int) *batch {
+	return &batch{perSubject: map[string]int{}, limit: limit}
+}
+
+// add returns false if the batch is to be published first. Of one subject it takes no more than the stream keeps, so
+// that after a crash all of the last batch can be seen in the stream.
+func (b *batch) add(o mirror.Outgoing, e events.Event, m bus.Msg) bool {
+	full := len(b.msgs) >= b.limit || b.perSubject[m.Subject] >= bus.KeptPerSubject ||
+		(len(b.msgs) > 0 && b.bytes+len(m.Data) > maxBatchBytes)
+	if full {
+		return false
+	}
+	b.rows, b.events, b.msgs = append(b.rows, o), append(b.events, e), append(b.msgs, m)
+	b.bytes += len(m.Data)
+	b.perSubject[m.Subject]++
+	return true
+}
+
+// placed tells where the batch's events lie once it was taken after sequence expected.
+func (b *batch) placed(expected uint64) []mirror.Published {
+	ps := make([]mirror.Published, len(b.rows))
+	for i, o := range b.rows {
+		ps[i] = mirror.Published{Outgoing: o, Seq: expected + 1 + uint64(i)}
+	}
+	return ps
+}

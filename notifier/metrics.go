@@ -1,0 +1,122 @@
+package notifier
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/schema/events"
+)
+
+// The parts that can fail.
+const (
+	failureStore = "store"
+	failureBus   = "bus"
+)
+
+// originNone labels the lag of connection events, which have no origin.
+const originNone = "none"
+
+type metrics struct {
+	outboxRows, outboxAge, held, leaseHeld prometheus.Gauge
+	published                              *prometheus.CounterVec
+	changedLag, committedLag               *prometheus.HistogramVec
+	resyncs, repairs, repaired, dropped    prometheus.Counter
+	failures                               *prometheus.CounterVec
+}
+
+func newMetrics(r prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		outboxRows: gauge("outbox_rows", "Rows that the last read of the outbox returned; a read returns about 1000 at most."),
+		outboxAge:  gauge("outbox_age_seconds", "Age of the oldest event in the outbox, 0 when it is empty."),
+		held: gauge("held_events",
+			"Events that cannot be published, being too large or malformed, and those that wait behind them."),
+		leaseHeld: gauge("lease_held", "1 while this process relays, 0 while it stands by."),
+		published: counters("published_total", "Events published from the outbox, by type.", "type"),
+		changedLag: histograms("changed_to_published_seconds",
+			"Time from the change at Ashby to its event's place in the stream, by origin."),
+		committedLag: histograms("committed_to_published_seconds",
+			"Time from an event's commit to its place in the stream, by origin."),
+		resyncs:  counter("resyncs_total", "How often the relay read the end of the stream to find its place."),
+		repairs:  counter("repairs_total", "How often the stream was found to have lost messages."),
+		repaired: counter("repaired_events_total", "Events published again because the stream had lost them."),
+		dropped:  counter("dropped_histories_total", "Subjects whose messages before a gap were removed from the stream."),
+		failures: counters("failures_total", "Failed attempts to work, by the part that failed.", "part"),
+	}
+	for _, t := range []events.Type{
+		events.JobPublished, events.JobUpdated, events.JobClosed, events.ConnectionSynced, events.ConnectionDegraded,
+		events.ConnectionRecovered, events.ConnectionRemoved,
+	} {
+		m.published.WithLabelValues(string(t))
+	}
+	for _, o := range []events.Origin{
+		events.OriginSeed, events.OriginWebhook, events.OriginPoll, events.OriginRepair, originNone,
+	} {
+		m.changedLag.WithLabelValues(string(o))
+		m.committedLag.WithLabelValues(string(o))
+	}
+	for _, f := range []string{failureStore, failureBus} {
+		m.failures.WithLabelValues(f)
+	}
+	for _, c := range []prometheus.Collector{
+		m.outboxRows, m.outboxAge, m.held, m.leaseHeld, m.published, m.changedLag, m.committedLag, m.resyncs, m.repairs,
+		m.repaired, m.dropped, m.failures,
+	} {
+		if err := r.Register(c); err != nil {
+			return nil, fmt.Errorf("registering the relay's metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+const namespace, subsystem = "ashbridge", "relay"
+
+func gauge(name, help string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help})
+}
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help})
+}
+
+func counters(name, help, label string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(
+		prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, []string{label})
+}
+
+func histograms(name, help string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: namespace, Subsystem: subsystem, Name: name, Help: help,
+		Buckets: []float64{.002, .005, .01, .02, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 3600},
+	}, []string{"origin"})
+}
+
+func (m *metrics) countPublished(o mirror.Outgoing, now time.Time) {
+	m.published.WithLabelValues(string(o.Type)).Inc()
+	data := struct {
+		Origin    events.Origin `json:"origin"`
+		ChangedAt time.Time     `json:"changed_at"`
+	}{}
+	// The data was encoded into the event a moment ago; what does not read here is a connection event's.
+	_ = json.Unmarshal(o.Data, &data)
+	switch data.Origin {
+	case events.OriginSeed, events.OriginWebhook, events.OriginPoll, events.OriginRepair:
+	default:
+		data.Origin = originNone
+	}
+	if !data.ChangedAt.IsZero() {
+		m.changedLag.WithLabelValues(string(data.Origin)).Observe(max(0, now.Sub(data.ChangedAt).Seconds()))
+	}
+	m.committedLag.WithLabelValues(string(data.Origin)).Observe(max(0, now.Sub(o.CreatedAt).Seconds()))
+}
+
+func (m *metrics) showOutbox(rows []mirror.Outgoing, now time.Time) {
+	m.outboxRows.Set(float64(len(rows)))
+	m.outboxAge.Set(0)
+	if len(rows) > 0 {
+		m.outboxAge.Set(max(0, now.Sub(rows[0].CreatedAt).Seconds()))
+	}
+}

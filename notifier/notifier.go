@@ -1,0 +1,107 @@
+// Package notifier is the relay: it takes committed events from the outbox to the stream JOBS.
+//
+// It promises that every committed event reaches the stream, per job in the order of its versions, and that no event
+// stands in the stream twice, whatever crashes. It publishes atomic batches that the server takes only if the stream
+// ends where the relay believes it to end; after any doubt it reads the stream before it sends anything again. When the
+// stream lost messages it publishes them again from the log, with the same ids and versions.
+//
+// One relay works, under a lease; others stand by. While NATS or Postgres is away, events wait in the outbox.
+package notifier
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bebitcoiner/ashbridge/internal/bus"
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/schema/events"
+)
+
+// Options configure a Notifier.
+type Options struct {
+	Store Store
+	Bus   *bus.Bus
+	// Owner names this process among those that may relay; it must be unique.
+	Owner string
+	// LeaseTTL is how long the lease outlives its last renewal; 15 s where zero. It is renewed three times as often.
+	LeaseTTL time.Duration
+	// Idle is the pause between two looks into an empty outbox; 100 ms where zero.
+	Idle time.Duration
+	// AuditEvery is the pause between two looks at the stream's state; 10 s where zero.
+	AuditEvery time.Duration
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	// Now gives the time of events; time.Now where nil.
+	Now func() time.Time
+	// OnPublished is called for each event of the outbox once the server has it, in order, on the relay's goroutine; not
+	// for what a repair publishes again. Nil for none.
+	OnPublished func(events.Event, mirror.Outgoing)
+}
+
+func (o *Options) setDefaults() error {
+	if o.Store == nil || o.Bus == nil || o.Owner == "" {
+		return errors.New("notifier needs a store, a bus and an owner")
+	}
+	if o.LeaseTTL <= 0 {
+		o.LeaseTTL = 15 * time.Second
+	}
+	if o.Idle <= 0 {
+		o.Idle = 100 * time.Millisecond
+	}
+	if o.AuditEvery <= 0 {
+		o.AuditEvery = 10 * time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Registerer == nil {
+		o.Registerer = prometheus.NewRegistry()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.OnPublished == nil {
+		o.OnPublished = func(events.Event, mirror.Outgoing) {}
+	}
+	return nil
+}
+
+// Notifier relays events. Use New.
+type Notifier struct {
+	Options
+	metrics *metrics
+}
+
+// New returns a Notifier that does nothing before Run.
+func New(o Options) (*Notifier, error) {
+	if err := o.setDefaults(); err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(o.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	return &Notifier{Options: o, metrics: m}, nil
+}
+
+// Run relays whenever it holds the lease, until ctx ends. What goes wrong meanwhile is logged, counted and tried again;
+// an error is returned only where nothing could be started.
+func (n *Notifier) Run(ctx context.Context) error {
+	wake := make(chan struct{}, 1)
+	unsubscribe, err := n.Bus.OnWake(func() {
+		select {
+		case wake <- struct{}{}:
+		default: // a wake-up is waiting already
+		}
+	})
+	if err != nil {
+		return err
+	}
+	defer unsubscribe()
+	n.runLease(ctx, func(ctx context.Context) { newRelay(n, wake).run(ctx) })
+	return nil
+}

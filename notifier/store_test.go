@@ -1,0 +1,262 @@
+package notifier_test
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/schema/events"
+)
+
+// memStore is the database as the relay sees it: outbox ids are given out before the commit, so that rows appear out of
+// order, and a lease runs by the store's clock.
+type memStore struct {
+	data map[events.Type]map[string]any
+
+	mu     sync.Mutex
+	nextID int64
+	log    map[string][]mirror.Outgoing // by subject, versions rising
+	outbox map[int64]mirror.Outgoing
+	seqs   map[string]mirror.Published // the listings' places, by subject
+	state  *mirror.StreamState
+	owner  string
+	epoch  int64
+	until  time.Time
+	reads  int
+
+	// beforeNote and afterNote surround Published; an error of the first means that nothing was written, one of the
+	// second that the writer does not know that it was.
+	beforeNote, afterNote func(ps []mirror.Published) error
+	readFault             error
+}
+
+func newStore(t testing.TB) *memStore {
+	t.Helper()
+	s := &memStore{
+		data: map[events.Type]map[string]any{}, log: map[string][]mirror.Outgoing{}, outbox: map[int64]mirror.Outgoing{},
+		seqs: map[string]mirror.Published{},
+	}
+	for _, typ := range []events.Type{
+		events.JobPublished, events.JobUpdated, events.JobClosed, events.ConnectionSynced, events.ConnectionDegraded,
+	} {
+		raw, err := os.ReadFile("../schema/events/testdata/" + string(typ) + ".json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e struct{ Data map[string]any }
+		if err := json.Unmarshal(raw, &e); err != nil {
+			t.Fatal(err)
+		}
+		s.data[typ] = e.Data
+	}
+	return s
+}
+
+// transaction is an event with its outbox id, not committed yet.
+type transaction struct {
+	s *memStore
+	o mirror.Outgoing
+}
+
+// begin makes the next event of an object; posting is empty for the connection's own. The caller commits one
+// transaction of an object before it begins the next, as the lock on the listing's row does.
+func (s *memStore) begin(connection, posting string) transaction {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nextID++
+	o := mirror.Outgoing{
+		OutboxID: s.nextID, EventID: uuid.Must(uuid.NewV7()).String(), CreatedAt: time.Now(),
+		Connection: connection, Posting: posting,
+	}
+	o.Version = 1
+	if l := s.log[o.Subject()]; len(l) > 0 {
+		o.Version = l[len(l)-1].Version + 1
+	}
+	switch {
+	case posting == "" && o.Version == 1:
+		o.Type = events.ConnectionSynced
+	case posting == "":
+		o.Type = events.ConnectionDegraded
+	case o.Version == 1:
+		o.Type = events.JobPublished
+	case o.Version%7 == 0:
+		o.Type = events.JobClosed
+	default:
+		o.Type = events.JobUpdated
+	}
+	o.Data = s.dataOf(o)
+	return transaction{s, o}
+}
+
+func (s *memStore) dataOf(o mirror.Outgoing) json.RawMessage {
+	data := map[string]any{}
+	for k, v := range s.data[o.Type] {
+		data[k] = v
+	}
+	data["version"] = o.Version
+	if o.Posting != "" {
+		data["changed_at"], data["observed_at"] = o.CreatedAt.UTC(), o.CreatedAt.UTC()
+		job := map[string]any{}
+		for k, v := range data["job"].(map[string]any) {
+			job[k] = v
+		}
+		job["id"], job["connection"] = o.Posting, o.Connection
+		data["job"] = job
+	}
+	raw, err := json.Marshal(data)
+	if err != nil {
+		panic(err)
+	}
+	return raw
+}
+
+func (tx transaction) commit() {
+	tx.s.mu.Lock()
+	defer tx.s.mu.Unlock()
+	tx.s.log[tx.o.Subject()] = append(tx.s.log[tx.o.Subject()], tx.o)
+	tx.s.outbox[tx.o.OutboxID] = tx.o
+}
+
+// commit makes and commits n events of an object.
+func (s *memStore) commit(connection, posting string, n int) {
+	for range n {
+		s.begin(connection, posting).commit()
+	}
+}
+
+func (s *memStore) waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.outbox)
+}
+
+func (s *memStore) readCount() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.reads
+}
+
+func (s *memStore) set(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
+
+func (s *memStore) Acquire(_ context.Context, _, owner string, ttl time.Duration) (int64, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if s.owner != owner {
+		if now.Before(s.until) {
+			return s.epoch, false, nil
+		}
+		s.epoch++
+	}
+	s.owner, s.until = owner, now.Add(ttl)
+	return s.epoch, true, nil
+}
+
+func (s *memStore) Release(_ context.Context, _, owner string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.owner == owner {
+		s.owner, s.until = "", time.Time{}
+	}
+	return nil
+}
+
+func (s *memStore) Pending(ctx context.Context, limit int) ([]mirror.Outgoing, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reads++
+	if s.readFault != nil {
+		return nil, s.readFault
+	}
+	rows := make([]mirror.Outgoing, 0, len(s.outbox))
+	for _, o := range s.outbox {
+		rows = append(rows, o)
+	}
+	slices.SortFunc(rows, func(a, b mirror.Outgoing) int { return cmp.Compare(a.OutboxID, b.OutboxID) })
+	return rows[:min(limit, len(rows))], nil
+}
+
+func (s *memStore) Published(ctx context.Context, ps []mirror.Published, state mirror.StreamState) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	before, after := s.beforeNote, s.afterNote
+	s.mu.Unlock()
+	if before != nil {
+		if err := before(ps); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	for _, p := range ps {
+		delete(s.outbox, p.OutboxID)
+		if known, ok := s.seqs[p.Subject()]; !ok || known.Version <= p.Version {
+			s.seqs[p.Subject()] = p
+		}
+	}
+	// As Postgres keeps it.
+	s.state = &mirror.StreamState{CreatedAt: state.CreatedAt.Round(time.Microsecond), LastSeq: state.LastSeq}
+	s.mu.Unlock()
+	if after != nil {
+		return after(ps)
+	}
+	return nil
+}
+
+func (s *memStore) StreamState(context.Context) (mirror.StreamState, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == nil {
+		return mirror.StreamState{}, fmt.Errorf("state of the stream: %w", mirror.ErrNotFound)
+	}
+	return *s.state, nil
+}
+
+func (s *memStore) Logged(_ context.Context, cursor string, keep, limit int) ([]mirror.Outgoing, string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var subjects []string
+	for subject := range s.log {
+		subjects = append(subjects, subject)
+	}
+	slices.Sort(subjects)
+	var all []mirror.Outgoing
+	for _, subject := range subjects {
+		var l []mirror.Outgoing
+		for _, o := range s.log[subject] {
+			if _, waits := s.outbox[o.OutboxID]; !waits {
+				o.OutboxID = 0
+				l = append(l, o)
+			}
+		}
+		all = append(all, l[max(0, len(l)-keep):]...)
+	}
+	from := 0
+	if cursor != "" {
+		from, _ = strconv.Atoi(cursor)
+	}
+	to := min(from+limit, len(all))
+	next := ""
+	if to < len(all) {
+		next = strconv.Itoa(to)
+	}
+	return all[min(from, to):to], next, nil
+}
