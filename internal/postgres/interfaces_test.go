@@ -1,0 +1,20 @@
+package postgres_test
+
+import (
+	"github.com/bebitcoiner/ashbridge/gateway"
+	"github.com/bebitcoiner/ashbridge/internal/postgres"
+	"github.com/bebitcoiner/ashbridge/notifier"
+	"github.com/bebitcoiner/ashbridge/syncer"
+)
+
+// The handles satisfy what the services declare. The package itself imports none of them.
+var (
+	_ gateway.Connections = postgres.Gateway{}
+	_ gateway.Jobs        = postgres.Gateway{}
+	_ gateway.Inbox       = postgres.Gateway{}
+	_ syncer.Leases       = postgres.Syncer{}
+	_ syncer.Schedule     = postgres.Syncer{}
+	_ syncer.Store        = postgres.Syncer{}
+	_ syncer.Progress     = postgres.Syncer{}
+	_ notifier.Store      = postgres.Notifier{}
+)

@@ -1,0 +1,73 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/schema/events"
+)
+
+// maxJobs is how many jobs one answer holds at most.
+const maxJobs = 200
+
+// jobRow is a listing as the API shows it.
+type jobRow struct {
+	Job        json.RawMessage `db:"job"`
+	State      string          `db:"state"`
+	Version    int64           `db:"version"`
+	Reason     events.Reason   `db:"reason"`
+	ChangedAt  time.Time       `db:"changed_at"`
+	ObservedAt time.Time       `db:"observed_at"`
+	UpdatedAt  time.Time       `db:"updated_at"`
+	VerifiedAt *time.Time      `db:"last_verified_at"`
+}
+
+func jobsOf(rows []jobRow) []mirror.JobState {
+	jobs := make([]mirror.JobState, 0, len(rows))
+	for _, r := range rows {
+		r.ChangedAt, r.ObservedAt, r.UpdatedAt = r.ChangedAt.UTC(), r.ObservedAt.UTC(), r.UpdatedAt.UTC()
+		r.VerifiedAt = utc(r.VerifiedAt)
+		jobs = append(jobs, mirror.JobState(r))
+	}
+	return jobs
+}
+
+// Jobs returns at most q.Limit jobs in the order of mirror.JobCursor.
+func (g Gateway) Jobs(ctx context.Context, q mirror.JobQuery) ([]mirror.JobState, error) {
+	if q.Limit < 1 || q.Limit > maxJobs {
+		return nil, fmt.Errorf("reading jobs: limit %d is not within 1 and %d", q.Limit, maxJobs)
+	}
+	var rows []jobRow
+	if err := g.db.x.SelectContext(ctx, &rows, `
+		SELECT l.job, l.state, l.version, l.reason, l.changed_at, l.observed_at, l.updated_at, s.last_verified_at
+		FROM listings l
+		JOIN sync_state s ON s.connection_id = l.connection_id
+		WHERE (CAST($1 AS text) = '' OR l.connection_id = $1)
+			AND (CAST($2 AS text) = '' OR l.state = $2)
+			AND l.updated_at >= $3
+			AND (l.updated_at, l.connection_id, l.posting_id) > ($4, $5, $6)
+		ORDER BY l.updated_at, l.connection_id, l.posting_id
+		LIMIT $7`, q.Connection, q.State, q.UpdatedSince, q.After.UpdatedAt, q.After.Connection, q.After.Posting,
+		q.Limit); err != nil {
+		return nil, wrap(ctx, "reading jobs", err)
+	}
+	return jobsOf(rows), nil
+}
+
+// Job returns the jobs with this posting id, by connection; with connection not empty at most one.
+func (g Gateway) Job(ctx context.Context, connection, posting string) ([]mirror.JobState, error) {
+	var rows []jobRow
+	if err := g.db.x.SelectContext(ctx, &rows, `
+		SELECT l.job, l.state, l.version, l.reason, l.changed_at, l.observed_at, l.updated_at, s.last_verified_at
+		FROM listings l
+		JOIN sync_state s ON s.connection_id = l.connection_id
+		WHERE l.posting_id = $2 AND (CAST($1 AS text) = '' OR l.connection_id = $1)
+		ORDER BY l.connection_id
+		LIMIT $3`, connection, posting, maxJobs); err != nil {
+		return nil, wrap(ctx, "reading a job", err)
+	}
+	return jobsOf(rows), nil
+}

@@ -1,0 +1,89 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+)
+
+// Patch changes a connection. A replaced key makes an unauthorized or degraded connection active, and makes a poll due
+// at once, as resuming does. As everywhere, going to or from active commits an event, pausing included.
+// mirror.ErrNotFound, mirror.ErrRemoved, mirror.ErrDuplicateKey.
+func (g Gateway) Patch(ctx context.Context, id string, p mirror.ConnectionPatch) error {
+	return g.db.inTx(ctx, "changing a connection", func(tx *sqlx.Tx) error {
+		s, err := lockConnection(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if err := patchSettings(ctx, tx, id, p); err != nil {
+			return err
+		}
+		if p.Key != nil {
+			if err := patchKey(ctx, tx, id, *p.Key); err != nil {
+				return err
+			}
+		}
+		if len(p.WebhookSecret) > 0 {
+			if err := rotateWebhookSecret(ctx, tx, id, p.WebhookSecret); err != nil {
+				return err
+			}
+		}
+		next := patchedStatus(s.Status, p)
+		if next != s.Status {
+			if _, err := changeStatus(ctx, tx, id, s, next, ""); err != nil {
+				return err
+			}
+		}
+		resumed := next != s.Status && next == mirror.StatusActive
+		if p.Key == nil && !resumed {
+			return nil
+		}
+		return makeDue(ctx, tx, id)
+	})
+}
+
+// patchedStatus is the status that a patch leads to.
+func patchedStatus(status mirror.Status, p mirror.ConnectionPatch) mirror.Status {
+	switch {
+	case p.Paused != nil && *p.Paused:
+		return mirror.StatusPaused
+	case status == mirror.StatusPaused && p.Paused != nil:
+		return mirror.StatusActive
+	case status != mirror.StatusPaused && p.Key != nil:
+		return mirror.StatusActive
+	}
+	return status
+}
+
+func patchSettings(ctx context.Context, tx *sqlx.Tx, id string, p mirror.ConnectionPatch) error {
+	if p.EmployerName == nil && p.PollInterval == nil {
+		return nil
+	}
+	var interval *int64
+	if p.PollInterval != nil {
+		s := seconds(*p.PollInterval)
+		interval = &s
+	}
+	return mustAffect(1)(tx.ExecContext(ctx, `
+		UPDATE connections
+		SET employer_name = COALESCE($2, employer_name), poll_interval_s = COALESCE($3, poll_interval_s)
+		WHERE id = $1`, id, p.EmployerName, interval))
+}
+
+func patchKey(ctx context.Context, tx *sqlx.Tx, id string, k mirror.KeyPatch) error {
+	report, err := json.Marshal(k.Report)
+	if err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	if err := mustAffect(1)(tx.ExecContext(ctx, `
+		UPDATE connections
+		SET key_fingerprint = $2, key_last4 = $3, report = $4
+		WHERE id = $1`, id, k.Fingerprint, k.Last4, string(report))); err != nil {
+		return err
+	}
+	return putSecret(ctx, tx, id, secretKey, k.Sealed)
+}

@@ -1,0 +1,130 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+)
+
+// syncRow is a row of sync_state.
+type syncRow struct {
+	NextPollAt     time.Time  `db:"next_poll_at"`
+	PollStartedAt  *time.Time `db:"poll_started_at"`
+	PollFinishedAt *time.Time `db:"poll_finished_at"`
+	FirstSyncedAt  *time.Time `db:"first_synced_at"`
+	LastVerifiedAt *time.Time `db:"last_verified_at"`
+	Done           int        `db:"progress_done"`
+	Total          int        `db:"progress_total"`
+	LastError      string     `db:"last_error"`
+}
+
+func (r syncRow) state() mirror.SyncState {
+	return mirror.SyncState{
+		NextPollAt: r.NextPollAt.UTC(), PollStartedAt: utc(r.PollStartedAt), PollFinishedAt: utc(r.PollFinishedAt),
+		FirstSyncedAt: utc(r.FirstSyncedAt), LastVerifiedAt: utc(r.LastVerifiedAt),
+		Done: r.Done, Total: r.Total, LastError: r.LastError,
+	}
+}
+
+// countsRow are the sizes of a connection's jobs.
+type countsRow struct {
+	AtAshby  int `db:"at_ashby"`
+	Mirrored int `db:"mirrored"`
+	Public   int `db:"public"`
+	Held     int `db:"held"`
+}
+
+type viewRow struct {
+	connectionRow
+	syncRow
+	countsRow
+}
+
+// View returns a connection, removed ones too. mirror.ErrNotFound.
+func (g Gateway) View(ctx context.Context, id string) (mirror.View, error) {
+	const doing = "viewing a connection"
+	views, err := g.db.views(ctx, []string{id})
+	if err != nil {
+		return mirror.View{}, wrap(ctx, doing, err)
+	}
+	if len(views) == 0 {
+		return mirror.View{}, wrap(ctx, doing, mirror.ErrNotFound)
+	}
+	return views[0], nil
+}
+
+// Views returns the connections that are not removed, by id, after the id given, at most limit.
+func (g Gateway) Views(ctx context.Context, after string, limit int) ([]mirror.View, error) {
+	const doing = "viewing connections"
+	var ids []string
+	if err := g.db.x.SelectContext(ctx, &ids, `
+		SELECT id FROM connections WHERE status <> 'removed' AND id > $1 ORDER BY id LIMIT $2`, after, limit); err != nil {
+		return nil, wrap(ctx, doing, err)
+	}
+	views, err := g.db.views(ctx, ids)
+	return views, wrap(ctx, doing, err)
+}
+
+// views returns what is known of the connections, by id. The counts are answered from partial indexes.
+func (d *DB) views(ctx context.Context, ids []string) ([]mirror.View, error) {
+	var rows []viewRow
+	if err := d.x.SelectContext(ctx, &rows, `
+		SELECT c.id, c.part, c.employer_ref, c.employer_name, c.status, c.status_reason, c.status_since, c.modules,
+			c.poll_interval_s, c.key_last4, c.report, c.webhook_token, c.created_at,
+			s.next_poll_at, s.poll_started_at, s.poll_finished_at, s.first_synced_at, s.last_verified_at,
+			s.progress_done, s.progress_total, s.last_error,
+			s.postings_at_ashby AS at_ashby,
+			(SELECT count(*) FROM records r
+				WHERE r.connection_id = c.id AND r.kind = 'posting' AND r.gone_at IS NULL) AS mirrored,
+			(SELECT count(*) FROM listings l WHERE l.connection_id = c.id AND l.state = 'open') AS public,
+			COALESCE((SELECT cardinality(h.posting_ids) FROM holds h WHERE h.connection_id = c.id), 0) AS held
+		FROM connections c
+		JOIN sync_state s ON s.connection_id = c.id
+		WHERE c.id = ANY($1)
+		ORDER BY c.id`, textArray(ids)); err != nil {
+		return nil, err
+	}
+	seen, err := webhooksSeen(ctx, d.x, ids)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]mirror.View, 0, len(rows))
+	for _, r := range rows {
+		c, err := r.connection()
+		if err != nil {
+			return nil, fmt.Errorf("connection %s: %w", r.ID, err)
+		}
+		views = append(views, mirror.View{
+			Connection: c, Sync: r.state(), Counts: mirror.Counts(r.countsRow), Webhooks: seen[r.ID],
+		})
+	}
+	return views, nil
+}
+
+// webhooksSeen returns, by connection, the webhook settings that showed themselves, by action.
+func webhooksSeen(ctx context.Context, q sqlx.QueryerContext, ids []string) (map[string][]mirror.WebhookSeen, error) {
+	var rows []struct {
+		Connection string     `db:"connection_id"`
+		Action     string     `db:"action"`
+		PingedAt   *time.Time `db:"pinged_at"`
+		LastSeenAt *time.Time `db:"last_seen_at"`
+	}
+	if err := sqlx.SelectContext(ctx, q, &rows, `
+		SELECT connection_id, action, pinged_at, last_seen_at
+		FROM webhook_setup
+		WHERE connection_id = ANY($1)
+		ORDER BY connection_id, action`, textArray(ids)); err != nil {
+		return nil, err
+	}
+	seen := map[string][]mirror.WebhookSeen{}
+	for _, r := range rows {
+		seen[r.Connection] = append(seen[r.Connection], mirror.WebhookSeen{
+			Action: r.Action, PingedAt: utc(r.PingedAt), LastSeenAt: utc(r.LastSeenAt),
+		})
+	}
+	return seen, nil
+}
