@@ -116,12 +116,16 @@ func ParamsHash(kind Kind) []byte {
 
 // kindOfAction returns the kind that a webhook action touches.
 func kindOfAction(action string) (Kind, bool) {
+	kind, known := kindsByAction[action]
+	return kind, known
+}
+
+var kindsByAction = func() map[string]Kind {
+	kinds := map[string]Kind{}
 	for _, r := range Catalogue() {
-		for _, a := range r.Actions {
-			if a == action {
-				return r.Kind, true
-			}
+		for _, action := range r.Actions {
+			kinds[action] = r.Kind
 		}
 	}
-	return "", false
-}
+	return kinds
+}()

@@ -36,33 +36,55 @@ var (
 	plainAction = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,63}$`)
 )
 
-// objectField is the member of data that holds the object of a kind.
-var objectField = map[Kind]string{KindPosting: "jobPosting", KindJob: "job"}
+// delivery is what is read of a body, in one pass: webhooks are taken by the ten thousand a second.
+type delivery struct {
+	Action          string `json:"action"`
+	WebhookActionID string `json:"webhookActionId"`
+	Data            struct {
+		WebhookActionType string `json:"webhookActionType"`
+		JobPosting        named  `json:"jobPosting"`
+		Job               named  `json:"job"`
+	} `json:"data"`
+}
+
+type named struct {
+	ID string `json:"id"`
+}
+
+// object is the id of the object of a kind.
+func (d *delivery) object(kind Kind) string {
+	switch kind {
+	case KindPosting:
+		return d.Data.JobPosting.ID
+	case KindJob:
+		return d.Data.Job.ID
+	default:
+		return ""
+	}
+}
 
 // ParseWebhook reads a delivery's body. It is a pure function of the bytes and verifies nothing: check the signature
-// first. Ids that do not look like ids are taken as absent, as they end up in subjects and queries. The error matches
-// ErrNotWebhook.
+// first. Ids that do not look like ids are taken as absent, as they end up in subjects and queries, and so is a member
+// of an unexpected type. The error matches ErrNotWebhook.
 func ParseWebhook(body []byte) (Webhook, error) {
-	var envelope object
-	if err := json.Unmarshal(body, &envelope); err != nil {
+	var d delivery
+	var mismatch *json.UnmarshalTypeError // the other members were read all the same
+	if err := json.Unmarshal(body, &d); err != nil && !errors.As(err, &mismatch) {
 		return Webhook{}, fmt.Errorf("%w: %w", ErrNotWebhook, err)
 	}
-	w := Webhook{Action: envelope.text("action"), ActionID: identifier(envelope.text("webhookActionId"))}
+	w := Webhook{Action: d.Action, ActionID: identifier(d.WebhookActionID)}
 	if !plainAction.MatchString(w.Action) {
 		return Webhook{}, fmt.Errorf("%w: it names no action", ErrNotWebhook)
 	}
-	data := envelope.object("data")
 	if w.Action == "ping" {
 		w.Ping = true
-		if of := data.text("webhookActionType"); of != "ping" && plainAction.MatchString(of) {
+		if of := d.Data.WebhookActionType; of != "ping" && plainAction.MatchString(of) {
 			w.PingAction = of
 		}
 		return w, nil
 	}
 	w.Kind, w.Known = kindOfAction(w.Action)
-	if w.Known {
-		w.ObjectID = identifier(data.object(objectField[w.Kind]).text("id"))
-	}
+	w.ObjectID = identifier(d.object(w.Kind))
 	return w, nil
 }
 
