@@ -1,0 +1,69 @@
+// Package config reads the configuration of every service from ASHBRIDGE_* variables and command-line flags, once, at
+// the start. It is strict: a variable that it does not know is a fault, and all faults are reported together, each with
+// a sentence that says what to set. Secrets may come from files and never print.
+package config
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/bebitcoiner/ashbridge/ashby"
+)
+
+// Prefix begins the name of every variable.
+const Prefix = "ASHBRIDGE_"
+
+// Config is everything that can be set. The tag env is a variable's name after Prefix; the flag is the same name in
+// kebab case. A field of type ashby.Secret or URL can also be read from the file that its name with _FILE gives. An
+// empty variable counts as not set.
+type Config struct {
+	HTTPAddr  string `env:"HTTP_ADDR" envDefault:"127.0.0.1:8080" help:"address of the public API and the webhooks"`
+	AdminAddr string `env:"ADMIN_ADDR" envDefault:"127.0.0.1:9090" help:"address of metrics and health checks; keep it private"`
+	// PublicURL has no slash at its end.
+	PublicURL  string       `env:"PUBLIC_URL" help:"the address under which Ashby reaches this service, for webhook URLs"`
+	AdminToken ashby.Secret `env:"ADMIN_TOKEN" help:"bearer token of the API, at least 16 characters"`
+
+	// DataDir defaults to /var/lib/ashbridge for root, else to ashbridge in the user's folder for data.
+	DataDir     string `env:"DATA_DIR" help:"folder of the managed Postgres, the embedded NATS and the keyset"`
+	KeysetFile  string `env:"KEYSET_FILE" help:"file with the keys that seal employers' secrets"`
+	DatabaseURL URL    `env:"DATABASE_URL" help:"PostgreSQL to use, as postgres://user@host/database?sslmode=verify-full"`
+	// DatabaseMaxConns bounds one process's connections; the sum over all processes must stay under the server's limit.
+	DatabaseMaxConns int    `env:"DATABASE_MAX_CONNS" envDefault:"20" help:"most connections to PostgreSQL of this process"`
+	PGBin            string `env:"PG_BIN" help:"folder with PostgreSQL's programs, for the managed one"`
+
+	NATSURL       URL    `env:"NATS_URL" help:"NATS to use, as nats://host:4222, several with commas between them"`
+	NATSAddr      string `env:"NATS_ADDR" envDefault:"127.0.0.1:4222" help:"address on which the embedded NATS listens"`
+	NATSCredsFile string `env:"NATS_CREDS_FILE" help:"NATS credentials file of this service"`
+
+	// AshbyURL has no slash at its end.
+	AshbyURL          string        `env:"ASHBY_URL" envDefault:"https://api.ashbyhq.com" help:"address of Ashby's API"`
+	AllowPrivateAshby bool          `env:"ALLOW_PRIVATE_ASHBY" envDefault:"false" help:"let ASHBY_URL be a private or plain address: a simulator"`
+	PollInterval      time.Duration `env:"POLL_INTERVAL" envDefault:"1h" help:"how often each employer is compared with Ashby, at least 1m"`
+	RequestsPerMinute int           `env:"REQUESTS_PER_MINUTE" envDefault:"900" help:"most requests to Ashby for one key; Ashby allows 1000"`
+	Modules           []string      `env:"MODULES" envDefault:"jobs" help:"what may be read of an employer; only jobs so far"`
+	LeaseTTL          time.Duration `env:"LEASE_TTL" envDefault:"15s" help:"how long a dead process keeps its work from others"`
+
+	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
+	LogFormat string     `env:"LOG_FORMAT" envDefault:"text" help:"text or json"`
+}
+
+// Needs says which settings without a default a service cannot do without.
+type Needs uint
+
+// The settings that can be needed.
+const (
+	NeedDatabaseURL Needs = 1 << iota
+	NeedNATSURL
+	NeedKeyset
+	NeedAdminToken
+	NeedPublicURL
+)
+
+// What each command needs.
+const (
+	Up       Needs = 0
+	Migrate        = NeedDatabaseURL
+	Notifier       = NeedDatabaseURL | NeedNATSURL
+	Syncer         = NeedDatabaseURL | NeedNATSURL | NeedKeyset
+	Gateway        = NeedDatabaseURL | NeedNATSURL | NeedKeyset | NeedAdminToken | NeedPublicURL
+)

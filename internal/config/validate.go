@@ -1,0 +1,123 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// The bounds of what can be set.
+const (
+	minPollInterval = time.Minute
+	minLeaseTTL     = time.Second
+	minAdminToken   = 16
+	minConns        = 2
+	// ashbyPerMinute is Ashby's published limit for one key.
+	ashbyPerMinute = 1000
+)
+
+// judge notes what is wrong with the values.
+func (c *Config) judge(in *input) {
+	in.judge("HTTP_ADDR", wrongAddr(c.HTTPAddr))
+	in.judge("ADMIN_ADDR", wrongAddr(c.AdminAddr))
+	in.judge("NATS_ADDR", wrongAddr(c.NATSAddr))
+	in.judge("PUBLIC_URL", wrongBase(&c.PublicURL, true))
+	in.judge("ASHBY_URL", wrongBase(&c.AshbyURL, c.AllowPrivateAshby))
+	in.judge("DATABASE_URL", c.DatabaseURL.wrong("postgres", "postgresql"))
+	in.judge("NATS_URL", c.NATSURL.wrong("nats", "tls", "ws", "wss"))
+	in.judge("POLL_INTERVAL", below(c.PollInterval, minPollInterval))
+	in.judge("LEASE_TTL", below(c.LeaseTTL, minLeaseTTL))
+	in.judge("DATABASE_MAX_CONNS", below(c.DatabaseMaxConns, minConns))
+	in.judge("REQUESTS_PER_MINUTE", below(c.RequestsPerMinute, 1))
+	if c.RequestsPerMinute > ashbyPerMinute && !c.AllowPrivateAshby {
+		in.judge("REQUESTS_PER_MINUTE", fmt.Sprintf("is %d: Ashby allows %d a minute, set it below that", c.RequestsPerMinute, ashbyPerMinute))
+	}
+	if n := len(c.AdminToken.Reveal()); n > 0 && n < minAdminToken {
+		in.judge("ADMIN_TOKEN", fmt.Sprintf("has %d characters: make one of at least %d, with `openssl rand -hex 32`", n, minAdminToken))
+	}
+	for _, module := range c.Modules {
+		if module != "jobs" {
+			in.judge("MODULES", fmt.Sprintf("names %q: the only module so far is jobs", module))
+		}
+	}
+	if c.LogFormat != "text" && c.LogFormat != "json" {
+		in.judge("LOG_FORMAT", fmt.Sprintf("is %q: set it to text or json", c.LogFormat))
+	}
+	if !filepath.IsAbs(c.DataDir) {
+		in.judge("DATA_DIR", fmt.Sprintf("is %q: set it to an absolute path", c.DataDir))
+	}
+}
+
+// judgeNeeds notes what the command needs and nobody gave.
+func (c *Config) judgeNeeds(in *input, needs Needs) {
+	need := func(bit Needs, given bool, key, advice string) {
+		if needs&bit != 0 && !given {
+			in.judge(key, "is not set: "+advice)
+		}
+	}
+	need(NeedDatabaseURL, c.DatabaseURL != "", "DATABASE_URL",
+		"set it, or "+Prefix+"DATABASE_URL_FILE, to the PostgreSQL to use, as postgres://user@host/database?sslmode=verify-full")
+	need(NeedNATSURL, c.NATSURL != "", "NATS_URL", "set it to the NATS to use, as nats://host:4222")
+	need(NeedKeyset, c.KeysetFile != "", "KEYSET_FILE",
+		"set it to the file with the keys that seal employers' secrets; `ashbridge up` makes one in its data folder")
+	need(NeedAdminToken, c.AdminToken.Reveal() != "", "ADMIN_TOKEN",
+		"make one with `openssl rand -hex 32` and set "+Prefix+"ADMIN_TOKEN_FILE to the file that holds it")
+	need(NeedPublicURL, c.PublicURL != "", "PUBLIC_URL",
+		"set it to the address under which Ashby reaches this service, as https://ashbridge.example.com")
+}
+
+// below says that a value is under its least one.
+func below[T time.Duration | int](value, least T) string {
+	if value < least {
+		return fmt.Sprintf("is %v: set it to at least %v", value, least)
+	}
+	return ""
+}
+
+// wrongAddr says what is wrong with an address to listen on.
+func wrongAddr(addr string) string {
+	if _, port, err := net.SplitHostPort(addr); err != nil || port == "" {
+		return fmt.Sprintf("is %q: set it to host:port, as 127.0.0.1:8080 or :8080", addr)
+	}
+	return ""
+}
+
+// wrongBase says what is wrong with the base address of an HTTP service, and takes the slash from its end.
+func wrongBase(base *string, plain bool) string {
+	if *base == "" {
+		return ""
+	}
+	parsed, err := url.Parse(*base)
+	switch {
+	case err != nil || parsed.Host == "" || parsed.Scheme != "http" && parsed.Scheme != "https":
+		return fmt.Sprintf("is %q: set it to an address such as https://host", *base)
+	case parsed.User != nil || parsed.RawQuery != "" || parsed.Fragment != "":
+		return "has a user, a query or a fragment: set it to an address such as https://host without them"
+	case parsed.Scheme == "http" && !plain:
+		return fmt.Sprintf("is %q: keys may only travel over https; for a simulator set %sALLOW_PRIVATE_ASHBY=true", *base, Prefix)
+	}
+	*base = strings.TrimRight(*base, "/")
+	return ""
+}
+
+// wrong says what is wrong with a list of addresses that may hold passwords; the value itself is not repeated.
+func (u URL) wrong(schemes ...string) string {
+	if u == "" {
+		return ""
+	}
+	for part := range strings.SplitSeq(string(u), ",") {
+		parsed, err := url.Parse(strings.TrimSpace(part))
+		ok := false
+		for _, scheme := range schemes {
+			ok = ok || err == nil && parsed.Scheme == scheme
+		}
+		// A socket's folder may stand in the query instead of a host in its place.
+		if !ok || parsed.Host == "" && parsed.Query().Get("host") == "" && parsed.User == nil {
+			return fmt.Sprintf("is not an address that begins with %s:// and names a host", schemes[0])
+		}
+	}
+	return ""
+}
