@@ -149,6 +149,8 @@ CREATE TABLE listings (
 CREATE INDEX listings_feed ON listings (updated_at, connection_id, posting_id);
 CREATE INDEX listings_connection_feed ON listings (connection_id, updated_at, posting_id);
 CREATE INDEX listings_open ON listings (connection_id) WHERE state = 'open';
+-- Which jobs were closed long ago. Without stream_seq, which would keep its updates from being heap-only.
+CREATE INDEX listings_closed ON listings (updated_at) WHERE state = 'closed';
 CREATE INDEX listings_posting ON listings (posting_id);
 
 -- A mass disappearance that waits for a second listing (or an operator) before anything closes.

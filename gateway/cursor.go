@@ -1,0 +1,88 @@
+package gateway
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// query reads a request's query parameters, strictly: one that is unknown or given twice is a fault, since a misspelt
+// filter that is ignored gives a wrong answer.
+type query struct {
+	form
+	values map[string]string
+}
+
+func readQuery(c *fiber.Ctx, known ...string) *query {
+	q := &query{values: make(map[string]string)}
+	for k, v := range c.Context().QueryArgs().All() {
+		name := string(k)
+		if _, twice := q.values[name]; twice {
+			q.fault(clip(name), "it is given twice")
+		}
+		q.values[name] = string(v)
+	}
+	for _, name := range slices.Sorted(maps.Keys(q.values)) {
+		if !slices.Contains(known, name) {
+			q.fault(clip(name), "there is no such parameter; there are "+strings.Join(known, ", "))
+		}
+	}
+	return q
+}
+
+func (q *query) value(name string) string { return q.values[name] }
+
+// limit reads the size of a page.
+func (q *query) limit() int {
+	s, ok := q.values["limit"]
+	if !ok {
+		return defaultLimit
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > maxLimit {
+		q.fault("limit", "it must be a number from 1 to 200")
+	}
+	return n
+}
+
+// cursor reads a position that encodeCursor wrote; into stays as it is where there is none.
+func (q *query) cursor(into any) {
+	s, ok := q.values["cursor"]
+	if !ok {
+		return
+	}
+	if err := decodeCursor(s, into); err != nil {
+		q.fault("cursor", "it must be a next_cursor of an earlier answer")
+	}
+}
+
+// cursorVersion is the first byte of every cursor.
+const cursorVersion = "1"
+
+// encodeCursor makes an opaque cursor of a position.
+func encodeCursor(position any) string {
+	b, err := json.Marshal(position)
+	if err != nil {
+		// Positions are strings and times of our own making.
+		return ""
+	}
+	return cursorVersion + base64.RawURLEncoding.EncodeToString(b)
+}
+
+func decodeCursor(s string, into any) error {
+	rest, ok := strings.CutPrefix(s, cursorVersion)
+	if !ok {
+		return errors.New("unknown cursor version")
+	}
+	b, err := base64.RawURLEncoding.DecodeString(rest)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, into)
+}

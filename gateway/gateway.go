@@ -1,0 +1,269 @@
+// Package gateway is Ashbridge's front: the HTTP surface that employers' forms, job boards and Ashby's webhooks talk
+// to. It is the only package that knows Fiber.
+//
+// It guarantees that a webhook is answered 200 only after it was committed, to Postgres or, while Postgres is down, to
+// the fsynced stream SPILL; that a fault of ours is never answered with a status that Ashby takes as final (401, 403,
+// 404, 405, 410); and that no key, token or secret reaches a log or a reply, except the webhook secret, once, in the
+// answer to the request that made it. When it can store nothing it answers 503 with Retry-After.
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/bebitcoiner/ashbridge/ashby"
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+)
+
+const (
+	maxBody      = 1 << 20 // of any request; Ashby's webhooks have a few kB
+	maxHeader    = 8 << 10
+	readTimeout  = 10 * time.Second
+	writeTimeout = 10 * time.Second
+	idleTimeout  = 60 * time.Second
+	// stopTimeout bounds the graceful part of a stop; forcing what is left takes at most forceTimeout more.
+	stopTimeout  = 9 * time.Second
+	forceTimeout = time.Second
+)
+
+// Sealer seals secrets for storage and opens them again. The kinds are those of package seal.
+type Sealer interface {
+	Seal(plain ashby.Secret, connection, kind string) (mirror.Sealed, error)
+	Open(sealed mirror.Sealed, connection, kind string) (ashby.Secret, error)
+	// Fingerprint is the same for the same secret and tells nothing of it.
+	Fingerprint(plain ashby.Secret) []byte
+}
+
+// Options configure a Gateway. Fields without a default must be set.
+type Options struct {
+	Connections Connections
+	Jobs        Jobs
+	Inbox       Inbox
+	Bus         Bus
+	Probe       Prober
+	Seal        Sealer
+	Logger      *slog.Logger
+	Registerer  prometheus.Registerer
+	// PublicURL is where Ashby reaches the gateway, "https://ashbridge.example.com"; webhook URLs begin with it.
+	PublicURL string
+	// AdminToken is the bearer token of the API.
+	AdminToken ashby.Secret
+	// Modules are those that a connection may ask for; default "jobs" alone.
+	Modules []string
+	// DefaultPollInterval is for connections that name none; default one hour.
+	DefaultPollInterval time.Duration
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+	// MaxConnections bounds the open HTTP connections; more get 503. Default 1,024.
+	MaxConnections int
+	// QueueSize bounds the webhooks that wait for a commit; more get 503. Default 4,096.
+	QueueSize int
+	// BatchSize bounds the webhooks of one commit; default 512.
+	BatchSize int
+	// Committers is how many commits may be on their way at once; default 1, which makes the largest groups.
+	Committers int
+	// StopTimeout bounds how long Run waits for requests in flight once its context ended; default and at most 9 s.
+	StopTimeout time.Duration
+}
+
+// Gateway serves the HTTP surface.
+type Gateway struct {
+	opts      Options
+	log       *slog.Logger
+	metrics   *metrics
+	adminHash [sha256.Size]byte
+	requestID requestIDs
+	endpoints *endpoints
+	ingest    *ingest
+	hints     *hinter
+	seen      *sightings
+	spill     *spill
+	serving   atomic.Bool
+}
+
+// New checks the options, all faults together, and returns a Gateway that is to be Run.
+func New(o Options) (*Gateway, error) {
+	if err := o.complete(); err != nil {
+		return nil, fmt.Errorf("gateway options: %w", err)
+	}
+	m, err := newMetrics(o.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("registering gateway metrics: %w", err)
+	}
+	g := &Gateway{
+		opts:      o,
+		log:       o.Logger,
+		metrics:   m,
+		adminHash: sha256.Sum256([]byte(o.AdminToken.Reveal())),
+		requestID: newRequestIDs(),
+	}
+	g.endpoints = newEndpoints(o.Inbox.Endpoint, o.Seal.Open, o.Now, m)
+	g.ingest = newIngest(o, m)
+	g.hints = newHinter(o.Bus.PublishHint, o.Logger, m)
+	g.seen = newSightings(o.Inbox.Seen, o.Now, o.Logger)
+	g.spill = newSpill(o.Bus, o.Inbox.Commit, g.hints, o.Logger, m)
+	m.declare(g.routes())
+	return g, nil
+}
+
+// complete fills in defaults and reports what is missing or wrong.
+func (o *Options) complete() error {
+	var faults []error
+	missing := func(is bool, name string) {
+		if is {
+			faults = append(faults, fmt.Errorf("%s is not set", name))
+		}
+	}
+	missing(o.Connections == nil, "Connections")
+	missing(o.Jobs == nil, "Jobs")
+	missing(o.Inbox == nil, "Inbox")
+	missing(o.Bus == nil, "Bus")
+	missing(o.Probe == nil, "Probe")
+	missing(o.Seal == nil, "Seal")
+	missing(o.Logger == nil, "Logger")
+	missing(o.Registerer == nil, "Registerer")
+	missing(o.AdminToken == "", "AdminToken")
+	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
+	if u, err := url.Parse(o.PublicURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" ||
+		u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		faults = append(faults, errors.New("PublicURL must be http(s)://host with an optional port and path"))
+	}
+	if len(o.Modules) == 0 {
+		o.Modules = []string{defaultModule}
+	}
+	if !slices.Contains(o.Modules, defaultModule) {
+		faults = append(faults, fmt.Errorf("the module %s is not among Modules", defaultModule))
+	}
+	setDefault(&o.DefaultPollInterval, time.Hour)
+	setDefault(&o.MaxConnections, 1024)
+	setDefault(&o.QueueSize, 4096)
+	setDefault(&o.BatchSize, 512)
+	setDefault(&o.Committers, 1)
+	setDefault(&o.StopTimeout, stopTimeout)
+	o.StopTimeout = min(o.StopTimeout, stopTimeout)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return errors.Join(faults...)
+}
+
+func setDefault[T int | time.Duration](v *T, def T) {
+	if *v <= 0 {
+		*v = def
+	}
+}
+
+// Run serves on ln until ctx ends or serving fails. It then stops accepting, lets requests in flight finish, commits
+// what is queued and returns within 10 s, with every goroutine of its own gone.
+func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
+	// Requests in flight and the loops they need outlive ctx, for as long as the graceful stop takes.
+	requests, cancelRequests := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelRequests()
+	app := g.newApp(requests)
+	conns := trackConnections(app.Server())
+
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBackground()
+	var loops errgroup.Group
+	for range g.opts.Committers {
+		loops.Go(func() error { g.ingest.run(background); return nil })
+	}
+	loops.Go(func() error { g.hints.run(background); return nil })
+	loops.Go(func() error { g.seen.run(background); return nil })
+	loops.Go(func() error { return g.spill.run(background) })
+
+	server, serverCtx := errgroup.WithContext(ctx)
+	server.Go(func() error {
+		if err := app.Listener(ln); err != nil {
+			return fmt.Errorf("serving HTTP: %w", err)
+		}
+		if serverCtx.Err() == nil {
+			return errors.New("serving HTTP: the listener was closed")
+		}
+		return nil
+	})
+	server.Go(func() error {
+		<-serverCtx.Done()
+		g.serving.Store(false)
+		return g.stopServer(ctx, app, conns, cancelRequests)
+	})
+	g.serving.Store(true)
+	g.log.InfoContext(ctx, "gateway is serving", "addr", ln.Addr().String(), "public_url", g.opts.PublicURL)
+	err := server.Wait()
+	stopBackground()
+	return errors.Join(err, loops.Wait())
+}
+
+// stopServer waits for requests in flight, then forces what is left.
+func (g *Gateway) stopServer(ctx context.Context, app *fiber.App, conns *connections, cancel func()) error {
+	ctx = context.WithoutCancel(ctx)
+	graceful, done := context.WithTimeout(ctx, g.opts.StopTimeout)
+	defer done()
+	conns.hurryNew()
+	err := app.ShutdownWithContext(graceful)
+	if err == nil {
+		return nil
+	}
+	cancel()
+	conns.closeAll()
+	forced, done := context.WithTimeout(ctx, forceTimeout)
+	defer done()
+	if !conns.wait(forced) {
+		return fmt.Errorf("stopping HTTP server: %w", err)
+	}
+	g.log.WarnContext(ctx, "requests in flight were cut off")
+	return nil
+}
+
+// newApp builds the Fiber application; requests is the parent of every request's context.
+func (g *Gateway) newApp(requests context.Context) *fiber.App {
+	app := fiber.New(fiber.Config{
+		AppName:                      "ashbridge",
+		DisableStartupMessage:        true,
+		CaseSensitive:                true,
+		BodyLimit:                    maxBody,
+		ReadBufferSize:               maxHeader,
+		ReadTimeout:                  readTimeout,
+		WriteTimeout:                 writeTimeout,
+		IdleTimeout:                  idleTimeout,
+		Concurrency:                  g.opts.MaxConnections,
+		DisablePreParseMultipartForm: true,
+		ErrorHandler:                 g.answerError,
+	})
+	app.Use(g.observe)
+	for _, r := range g.routes() {
+		app.Add(r.method, r.path, g.wrap(requests, r))
+	}
+	return app
+}
+
+// Ready says whether the gateway can take webhooks: it serves, and one of its two stores answers. It is not ready
+// while it drains.
+func (g *Gateway) Ready(ctx context.Context) error {
+	if !g.serving.Load() {
+		return errors.New("not serving")
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_, err := g.opts.Inbox.Endpoint(ctx, "readiness")
+	if err == nil || errors.Is(err, mirror.ErrNotFound) {
+		return nil
+	}
+	if g.spill.usable() {
+		return nil
+	}
+	return fmt.Errorf("neither store takes webhooks: %w", err)
+}

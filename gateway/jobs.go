@@ -1,0 +1,143 @@
+package gateway
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/schema/events"
+)
+
+// jobJSON is a public job, the same object as in events, and where it stands.
+type jobJSON struct {
+	Job        json.RawMessage `json:"job"`
+	State      string          `json:"state"`
+	Version    int64           `json:"version"`
+	Reason     *events.Reason  `json:"reason"`
+	ChangedAt  time.Time       `json:"changed_at"`
+	ObservedAt time.Time       `json:"observed_at"`
+	UpdatedAt  time.Time       `json:"updated_at"`
+	VerifiedAt *time.Time      `json:"verified_at"`
+}
+
+type jobsJSON struct {
+	Jobs []jobJSON `json:"jobs"`
+	// NextCursor continues the list; nil at its end.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// jobPosition is a mirror.JobCursor as the cursor carries it.
+type jobPosition struct {
+	UpdatedAt  time.Time `json:"u"`
+	Connection string    `json:"c"`
+	Posting    string    `json:"p"`
+}
+
+func jobOf(s mirror.JobState) jobJSON {
+	out := jobJSON{
+		Job: s.Job, State: s.State, Version: s.Version, ChangedAt: s.ChangedAt.UTC(),
+		ObservedAt: s.ObservedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(), VerifiedAt: utc(s.VerifiedAt),
+	}
+	if s.Reason != "" {
+		out.Reason = &s.Reason
+	}
+	return out
+}
+
+// jobKey is what names a job within the public object.
+type jobKey struct {
+	ID         string `json:"id"`
+	Connection string `json:"connection"`
+}
+
+func keyOf(s mirror.JobState) (jobKey, error) {
+	var k jobKey
+	if err := json.Unmarshal(s.Job, &k); err != nil {
+		return k, fmt.Errorf("reading a stored job: %w", err)
+	}
+	return k, nil
+}
+
+// listJobs returns jobs in the order of our last change, so that whoever keeps the last cursor sees each change.
+func (g *Gateway) listJobs(c *fiber.Ctx) error {
+	q := readQuery(c, "connection", "updated_since", "state", "cursor", "limit")
+	query := mirror.JobQuery{Connection: q.value("connection"), State: q.value("state"), Limit: q.limit()}
+	if query.Connection != "" && !idShape.MatchString(query.Connection) {
+		q.fault("connection", "it must be the id of a connection")
+	}
+	if !slices.Contains([]string{"", "open", "closed"}, query.State) {
+		q.fault("state", "it must be open or closed")
+	}
+	if since := q.value("updated_since"); since != "" {
+		t, err := time.Parse(time.RFC3339Nano, since)
+		if err != nil {
+			q.fault("updated_since", "it must be a time such as 2026-11-23T10:00:00Z")
+		}
+		query.UpdatedSince = t
+	}
+	var after jobPosition
+	q.cursor(&after)
+	query.After = mirror.JobCursor(after)
+	if err := q.err(); err != nil {
+		return err
+	}
+	states, err := g.opts.Jobs.Jobs(c.UserContext(), query)
+	if err != nil {
+		return fmt.Errorf("listing jobs: %w", err)
+	}
+	out := jobsJSON{Jobs: make([]jobJSON, 0, len(states))}
+	for _, s := range states {
+		out.Jobs = append(out.Jobs, jobOf(s))
+	}
+	if len(states) == query.Limit {
+		last := states[len(states)-1]
+		k, err := keyOf(last)
+		if err != nil {
+			return err
+		}
+		next := encodeCursor(jobPosition{last.UpdatedAt.UTC(), k.Connection, k.ID})
+		out.NextCursor = &next
+	}
+	return writeJSON(c, fiber.StatusOK, out)
+}
+
+// showJob returns one job. Posting ids are unique within an employer only, so several employers may have the same one.
+func (g *Gateway) showJob(c *fiber.Ctx) error {
+	posting := strings.Clone(c.Params("id"))
+	q := readQuery(c, "connection")
+	connection := q.value("connection")
+	if connection != "" && !idShape.MatchString(connection) {
+		q.fault("connection", "it must be the id of a connection")
+	}
+	if err := q.err(); err != nil {
+		return err
+	}
+	if !idShape.MatchString(posting) {
+		return errNotFound
+	}
+	states, err := g.opts.Jobs.Job(c.UserContext(), connection, posting)
+	if err != nil {
+		return fmt.Errorf("reading job: %w", err)
+	}
+	switch len(states) {
+	case 0:
+		return errNotFound
+	case 1:
+		return writeJSON(c, fiber.StatusOK, jobOf(states[0]))
+	}
+	p := *errAmbiguous
+	for _, s := range states {
+		k, err := keyOf(s)
+		if err != nil {
+			return err
+		}
+		p.Connections = append(p.Connections, k.Connection)
+	}
+	slices.Sort(p.Connections)
+	return &p
+}

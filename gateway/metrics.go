@@ -1,0 +1,130 @@
+package gateway
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// outcome is what became of a webhook.
+type outcome string
+
+const (
+	hookAccepted      outcome = "accepted"      // committed to the inbox
+	hookSpilled       outcome = "spilled"       // stored in SPILL, since Postgres did not take it
+	hookUninteresting outcome = "uninteresting" // committed; touches nothing that is mirrored
+	hookUnreadable    outcome = "unreadable"    // signed, but of unknown shape: led to a poll
+	hookPing          outcome = "ping"
+	hookBadSignature  outcome = "bad_signature"
+	hookGrace         outcome = "bad_signature_grace" // the same within a day of a new secret: to be tried again
+	hookUnknownToken  outcome = "unknown_token"
+	hookRemoved       outcome = "removed"
+	hookQueueFull     outcome = "queue_full"
+	hookUnavailable   outcome = "unavailable" // no store could take it, or the token could not be looked up
+)
+
+var outcomes = []outcome{
+	hookAccepted, hookSpilled, hookUninteresting, hookUnreadable, hookPing, hookBadSignature,
+	hookGrace, hookUnknownToken, hookRemoved, hookQueueFull, hookUnavailable,
+}
+
+// metrics are the gateway's; every label set is closed and made at the start.
+type metrics struct {
+	requests  *prometheus.CounterVec
+	durations *prometheus.HistogramVec
+	webhooks  map[outcome]prometheus.Counter
+	batches   prometheus.Histogram
+	commits   prometheus.Histogram
+	commitErr prometheus.Counter
+	queue     prometheus.Gauge
+	hints     *prometheus.CounterVec
+	lookups   *prometheus.CounterVec
+	drained   prometheus.Counter
+	drainErr  prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	hooks := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ashbridge_gateway_webhooks_total",
+		Help: "Webhooks by what became of them.",
+	}, []string{"outcome"})
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ashbridge_gateway_requests_total",
+			Help: "HTTP requests by route and class of status.",
+		}, []string{"route", "status"}),
+		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "ashbridge_gateway_request_seconds",
+			Help:    "Time from the request's arrival to its answer, by route.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"route"}),
+		webhooks: make(map[outcome]prometheus.Counter, len(outcomes)),
+		batches: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "ashbridge_gateway_commit_webhooks",
+			Help: "Webhooks that shared one commit.", Buckets: prometheus.ExponentialBuckets(1, 2, 10),
+		}),
+		commits: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "ashbridge_gateway_commit_seconds",
+			Help:    "Time of a commit of webhooks.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
+		}),
+		commitErr: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ashbridge_gateway_commit_errors_total",
+			Help: "Commits of webhooks that failed.",
+		}),
+		queue: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "ashbridge_gateway_commit_queue",
+			Help: "Webhooks that waited when the latest commit began.",
+		}),
+		hints: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ashbridge_gateway_hints_total",
+			Help: "Hints by what became of them; the sweeper repeats those that were lost.",
+		}, []string{"outcome"}),
+		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ashbridge_gateway_endpoint_lookups_total",
+			Help: "Lookups of webhook tokens by how they were answered.",
+		}, []string{"outcome"}),
+		drained: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ashbridge_gateway_spill_drained_total",
+			Help: "Webhooks that moved from SPILL to the inbox.",
+		}),
+		drainErr: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ashbridge_gateway_spill_errors_total",
+			Help: "Attempts to drain SPILL that failed.",
+		}),
+	}
+	for _, o := range outcomes {
+		m.webhooks[o] = hooks.WithLabelValues(string(o))
+	}
+	for _, o := range []string{"published", "failed", "dropped"} {
+		m.hints.WithLabelValues(o)
+	}
+	for _, o := range []string{"cached", "stale", "found", "unknown", "failed"} {
+		m.lookups.WithLabelValues(o)
+	}
+	var errs []error
+	for _, c := range []prometheus.Collector{
+		m.requests, m.durations, hooks, m.batches, m.commits, m.commitErr,
+		m.queue, m.hints, m.lookups, m.drained, m.drainErr,
+	} {
+		errs = append(errs, reg.Register(c))
+	}
+	return m, errors.Join(errs...)
+}
+
+// declare makes the label sets of the routes.
+func (m *metrics) declare(routes []route) {
+	for _, r := range routes {
+		m.durations.WithLabelValues(r.label())
+	}
+	m.durations.WithLabelValues(unmatched)
+}
+
+func (m *metrics) request(route string, status int, took time.Duration) {
+	m.requests.WithLabelValues(route, strconv.Itoa(status/100)+"xx").Inc()
+	m.durations.WithLabelValues(route).Observe(took.Seconds())
+}
+
+func (m *metrics) webhook(o outcome) { m.webhooks[o].Inc() }

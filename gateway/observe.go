@@ -1,0 +1,133 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+)
+
+// exchange is what is known of one request and its answer, for the log, the metrics and the hint that follows. It
+// lives as long as the request.
+type exchange struct {
+	id    string
+	start time.Time
+	// route is the method and pattern, never the path itself: a hook's path holds its token.
+	route      string
+	connection string
+	// outcome says what became of a webhook.
+	outcome outcome
+	hint    *mirror.Hint
+}
+
+type exchangeKey struct{}
+
+// begin names the request.
+func (g *Gateway) begin(c *fiber.Ctx) *exchange {
+	x := &exchange{id: g.requestID.next(), start: g.opts.Now(), route: unmatched}
+	c.Locals(exchangeKey{}, x)
+	c.Set(fiber.HeaderXRequestID, x.id)
+	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	return x
+}
+
+// exchangeOf returns the request's exchange.
+func exchangeOf(c *fiber.Ctx) *exchange {
+	x, ok := c.Locals(exchangeKey{}).(*exchange)
+	if !ok {
+		return &exchange{route: unmatched}
+	}
+	return x
+}
+
+// unmatched is the route of requests that match none.
+const unmatched = "unmatched"
+
+// requestIDs makes ids that are unique among the processes and cheap.
+type requestIDs struct {
+	prefix string
+	n      *atomic.Uint64
+}
+
+func newRequestIDs() requestIDs {
+	var b [6]byte
+	_, _ = rand.Read(b[:]) // never fails, says crypto/rand
+	return requestIDs{prefix: hex.EncodeToString(b[:]) + "-", n: new(atomic.Uint64)}
+}
+
+func (r requestIDs) next() string { return r.prefix + strconv.FormatUint(r.n.Add(1), 36) }
+
+// observe is the outermost handler: it names the request, turns errors and panics into problems, writes the one log
+// event, and hands over the hint once the handler is done.
+func (g *Gateway) observe(c *fiber.Ctx) error {
+	x := g.begin(c)
+	var p *problem
+	if err := g.recovered(c); err != nil {
+		p = writeProblem(c, err)
+	}
+	g.finish(c, x, p)
+	if x.hint != nil {
+		g.hints.add(*x.hint)
+	}
+	return nil
+}
+
+// recovered runs the handlers and makes an error of a panic.
+func (g *Gateway) recovered(c *fiber.Ctx) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = errInternal.because(fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
+		}
+	}()
+	return c.Next()
+}
+
+// finish counts and logs the request. A webhook that went well is worth a line only when debugging: there may be
+// thousands a second.
+func (g *Gateway) finish(c *fiber.Ctx, x *exchange, p *problem) {
+	status := c.Response().StatusCode()
+	took := g.opts.Now().Sub(x.start)
+	g.metrics.request(x.route, status, took)
+	if x.outcome != "" {
+		g.metrics.webhook(x.outcome)
+	}
+	level := slog.LevelInfo
+	switch {
+	case status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable:
+		level = slog.LevelError
+	case status == http.StatusServiceUnavailable:
+		level = slog.LevelWarn
+	case x.outcome != "" && status < http.StatusBadRequest:
+		level = slog.LevelDebug
+	}
+	if !g.log.Enabled(c.UserContext(), level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("request_id", x.id), slog.String("route", x.route), slog.Int("status", status),
+		slog.Duration("took", took), slog.Int("bytes_in", len(c.Request().Body())),
+		slog.Int("bytes_out", len(c.Response().Body())),
+	}
+	if x.connection != "" {
+		attrs = append(attrs, slog.String("connection", x.connection))
+	}
+	if x.outcome != "" {
+		attrs = append(attrs, slog.String("outcome", string(x.outcome)))
+	}
+	if p != nil {
+		attrs = append(attrs, slog.String("problem", p.Type))
+		if p.cause != nil {
+			attrs = append(attrs, slog.String("error", p.cause.Error()))
+		}
+	}
+	g.log.LogAttrs(c.UserContext(), level, "http request", attrs...)
+}

@@ -1,0 +1,151 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/bebitcoiner/ashbridge/ashby"
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/internal/seal"
+)
+
+// patchBody is the body of PATCH /v1/connections/{id}; null and absent are the same.
+type patchBody struct {
+	EmployerName        *string `json:"employer_name"`
+	PollInterval        *string `json:"poll_interval"`
+	Paused              *bool   `json:"paused"`
+	APIKey              *string `json:"api_key"`
+	RotateWebhookSecret *bool   `json:"rotate_webhook_secret"`
+}
+
+func (b patchBody) empty() bool {
+	return b.EmployerName == nil && b.PollInterval == nil && b.Paused == nil && b.APIKey == nil &&
+		(b.RotateWebhookSecret == nil || !*b.RotateWebhookSecret)
+}
+
+// patchConnection changes a connection, in one transaction and only after everything was checked: a new key that does
+// not suffice leaves the old one in place, so there is no gap.
+func (g *Gateway) patchConnection(c *fiber.Ctx) error {
+	id, err := connectionID(c)
+	if err != nil {
+		return err
+	}
+	var body patchBody
+	if err := readJSON(c, &body); err != nil {
+		return err
+	}
+	patch, key, err := checkPatch(body)
+	if err != nil {
+		return err
+	}
+	ctx := c.UserContext()
+	before, err := g.opts.Connections.View(ctx, id)
+	if err != nil {
+		return fmt.Errorf("reading connection: %w", err)
+	}
+	if before.Status == mirror.StatusRemoved {
+		return errRemoved
+	}
+	if key != "" {
+		if patch.Key, err = g.replaceKey(ctx, before.Connection, key); err != nil {
+			return err
+		}
+	}
+	var secret ashby.Secret
+	if body.RotateWebhookSecret != nil && *body.RotateWebhookSecret {
+		secret = newWebhookSecret()
+		if patch.WebhookSecret, err = g.opts.Seal.Seal(secret, id, seal.KindWebhookSecret); err != nil {
+			return fmt.Errorf("sealing the webhook secret: %w", err)
+		}
+	}
+	if err := g.opts.Connections.Patch(ctx, id, patch); err != nil {
+		return fmt.Errorf("changing connection: %w", err)
+	}
+	g.endpoints.forget(before.WebhookToken)
+	if patch.Key != nil || patch.Paused != nil && !*patch.Paused {
+		exchangeOf(c).hint = &mirror.Hint{Connection: id, Kind: mirror.HintPoll}
+	}
+	return writeJSON(c, fiber.StatusOK, g.show(g.patched(ctx, before, patch), secret))
+}
+
+// checkPatch reads the fields that need no store.
+func checkPatch(body patchBody) (mirror.ConnectionPatch, ashby.Secret, error) {
+	var f form
+	var patch mirror.ConnectionPatch
+	var key ashby.Secret
+	if body.empty() {
+		f.fault("", "name at least one field to change")
+	}
+	if body.EmployerName != nil {
+		name := f.text("employer_name", body.EmployerName)
+		patch.EmployerName = &name
+	}
+	if body.PollInterval != nil {
+		d := f.interval("poll_interval", *body.PollInterval)
+		patch.PollInterval = &d
+	}
+	if body.APIKey != nil {
+		key = f.key("api_key", body.APIKey)
+	}
+	patch.Paused = body.Paused
+	return patch, key, f.err()
+}
+
+// replaceKey checks a new key as a registration would, and that it is of the same Ashby organization: the mirrored
+// postings of one employer must not be taken for closed, nor those of another one shown as its own.
+func (g *Gateway) replaceKey(
+	ctx context.Context, conn mirror.Connection, key ashby.Secret,
+) (*mirror.KeyPatch, error) {
+	fingerprint := g.opts.Seal.Fingerprint(key)
+	if err := g.refuseKnownKey(ctx, fingerprint, conn.ID); err != nil {
+		return nil, err
+	}
+	report, postings, err := g.probe(ctx, key, conn.Modules)
+	if err != nil {
+		return nil, err
+	}
+	if len(postings) > 0 {
+		mirrored, known, err := g.opts.Connections.KnownPostings(ctx, conn.ID, postings)
+		if err != nil {
+			return nil, fmt.Errorf("comparing postings: %w", err)
+		}
+		if mirrored > 0 && known == 0 {
+			return nil, errOtherOrganization
+		}
+	}
+	sealed, err := g.opts.Seal.Seal(key, conn.ID, seal.KindAPIKey)
+	if err != nil {
+		return nil, fmt.Errorf("sealing the API key: %w", err)
+	}
+	return &mirror.KeyPatch{Sealed: sealed, Fingerprint: fingerprint, Last4: last4(key), Report: report}, nil
+}
+
+// patched reads the connection back. If that fails, the answer is made from what was sent, since an error would lose a
+// new secret that is stored already.
+func (g *Gateway) patched(ctx context.Context, before mirror.View, p mirror.ConnectionPatch) mirror.View {
+	after, err := g.opts.Connections.View(ctx, before.ID)
+	if err == nil {
+		return after
+	}
+	g.log.WarnContext(ctx, "changed connection could not be read back", "connection", before.ID, "error", err)
+	if p.EmployerName != nil {
+		before.EmployerName = *p.EmployerName
+	}
+	if p.PollInterval != nil {
+		before.PollInterval = *p.PollInterval
+	}
+	if p.Paused != nil {
+		before.Status = mirror.StatusActive
+		if *p.Paused {
+			before.Status = mirror.StatusPaused
+		}
+		before.StatusSince = g.opts.Now().UTC().Truncate(time.Microsecond)
+	}
+	if p.Key != nil {
+		before.KeyLast4, before.Report = p.Key.Last4, p.Key.Report
+	}
+	return before
+}

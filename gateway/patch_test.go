@@ -1,0 +1,148 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"github.com/bebitcoiner/ashbridge/ashby"
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/internal/seal"
+)
+
+func TestPatchChangesWhatItNames(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	e := b.connect("acme")
+	path := "/v1/connections/" + e.ID
+	a := b.call(request{method: "PATCH", path: path, body: map[string]any{
+		"employer_name": "New", "poll_interval": "30m",
+		"paused": true, "api_key": nil,
+	}})
+	var c connectionJSON
+	a.into(t, &c)
+	if a.status != http.StatusOK || c.EmployerName != "New" || c.PollInterval != "30m" || c.Status != mirror.StatusPaused ||
+		c.WebhookSetup.Secret != "" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	b.call(request{method: "PATCH", path: path, body: map[string]any{"paused": false}})
+	eventually(t, "a hint to poll after resuming", func() bool {
+		h := b.bus.published()
+		return len(h) == 2 && h[1].Kind == mirror.HintPoll
+	})
+	for _, body := range []map[string]any{
+		{},
+		{"rotate_webhook_secret": false},
+		{"employer_ref": "x"},
+		{"employer_name": ""},
+		{"paused": "yes"},
+		{"poll_interval": "1s"},
+		{"api_key": ""},
+	} {
+		b.call(request{method: "PATCH", path: path, body: body}).problem(t, 400, "invalid-request")
+	}
+	b.call(request{method: "PATCH", path: "/v1/connections/none", body: map[string]any{"paused": true}}).
+		problem(t, 404, "not-found")
+}
+
+func TestReplacedKeyIsProbedFirstAndOfTheSameOrganization(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	e, other := b.connect("acme"), b.connect("other")
+	b.store.change(func() { b.store.conns[e.ID].postings = []string{"p1", "p2"} })
+	weak := okReport()
+	weak.OK = false
+	b.prober.set("weak-key", probeAnswer{report: weak})
+	b.prober.set("down-key", probeAnswer{err: ashby.ErrUnavailable})
+	b.prober.set("foreign-key", probeAnswer{report: okReport(), postings: []string{"x1"}})
+	b.prober.set("new-key-0123456789", probeAnswer{report: okReport(), postings: []string{"p2", "p3"}})
+	b.prober.set("empty-key-0123456789", probeAnswer{report: okReport()})
+	path := "/v1/connections/" + e.ID
+	before := b.store.conns[e.ID].Key
+	for _, c := range []struct {
+		key    string
+		status int
+		name   string
+	}{
+		{"wrong-key", 422, "wrong-key"},
+		{"weak-key", 422, "missing-permission"},
+		{"down-key", 502, "ashby-unavailable"},
+		{"foreign-key", 409, "other-organization"},
+		{goodKey + "-other", 409, "duplicate-key"},
+	} {
+		b.call(request{method: "PATCH", path: path, body: map[string]any{"api_key": c.key}}).problem(t, c.status, c.name)
+	}
+	if string(b.store.conns[e.ID].Key) != string(before) {
+		t.Fatal("a refused key replaced the old one")
+	}
+	for _, key := range []string{"new-key-0123456789", "empty-key-0123456789"} {
+		a := b.call(request{method: "PATCH", path: path, body: map[string]any{"api_key": key}})
+		stored, err := b.keyset.Open(b.store.conns[e.ID].Key, e.ID, seal.KindAPIKey)
+		if a.status != http.StatusOK || err != nil || stored.Reveal() != key {
+			t.Errorf("%s: %d %s, stored %v", key, a.status, a.body, err)
+		}
+	}
+	// The same key again is no duplicate of itself.
+	if a := b.call(request{method: "PATCH", path: path, body: map[string]any{"api_key": "new-key-0123456789"}}); a.status != 200 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if b.store.conns[other.ID].KeyLast4 != last4(goodKey+"-other") {
+		t.Error("the other connection changed")
+	}
+}
+
+func TestRotatedSecretWorksAtOnceAndTheOldOneStill(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	e := b.connect("acme")
+	if a := b.deliver(e, postingUpdate("a1", "p1")); a.status != http.StatusOK {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	a := b.call(request{
+		method: "PATCH", path: "/v1/connections/" + e.ID,
+		body: map[string]any{"rotate_webhook_secret": true},
+	})
+	var c connectionJSON
+	a.into(t, &c)
+	rotated := e
+	rotated.secret = ashby.Secret(c.WebhookSetup.Secret)
+	if rotated.secret == "" || rotated.secret == e.secret {
+		t.Fatalf("%s", a.body)
+	}
+	for i, who := range []employer{rotated, e} {
+		if a := b.deliver(who, postingUpdate(fmt.Sprint("b", i), "p1")); a.status != http.StatusOK {
+			t.Errorf("secret %d: %d %s", i, a.status, a.body)
+		}
+	}
+}
+
+func TestRotatedSecretIsNotLostWhenTheStoreFailsAfterwards(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *Options) { o.Connections = failingView{o.Connections, new(atomic.Int32)} })
+	e := b.connect("acme")
+	a := b.call(request{
+		method: "PATCH", path: "/v1/connections/" + e.ID,
+		body: map[string]any{"rotate_webhook_secret": true, "employer_name": "New"},
+	})
+	var c connectionJSON
+	a.into(t, &c)
+	if a.status != http.StatusOK || c.WebhookSetup.Secret == "" || c.EmployerName != "New" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// failingView reads a connection once.
+type failingView struct {
+	Connections
+	views *atomic.Int32
+}
+
+func (f failingView) View(ctx context.Context, id string) (mirror.View, error) {
+	if f.views.Add(1) > 1 {
+		return mirror.View{}, errors.New("gone away")
+	}
+	return f.Connections.View(ctx, id)
+}

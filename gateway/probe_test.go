@@ -1,0 +1,79 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/bebitcoiner/ashbridge/ashby"
+)
+
+// ashbyAnswer is an HTTP answer of an Ashby method.
+type ashbyAnswer struct {
+	status int
+	body   string
+}
+
+var (
+	fullInfo  = ashbyAnswer{200, `{"success":true,"results":{"title":"Board","scopes":["jobs:read","organization:read","apiKeys:read"]}}`}
+	noJobs    = ashbyAnswer{200, `{"success":true,"results":{"title":"Board","scopes":["apiKeys:read"]}}`}
+	postings  = ashbyAnswer{200, `{"success":true,"results":[{"id":"p1","title":"Baker","isListed":true},{"id":"p2","title":"Cook","isListed":true}]}`}
+	forbidden = ashbyAnswer{403, `{"success":false,"errors":["missing_endpoint_permission"]}`}
+	badKey    = ashbyAnswer{403, `{"success":false,"errors":["unknown_key"]}`}
+	plain403  = ashbyAnswer{403, `Forbidden`}
+	html      = ashbyAnswer{200, `<html>`}
+	broken    = ashbyAnswer{500, `{}`}
+)
+
+func TestProbeTellsTheKeyFromThePermission(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		info, list ashbyAnswer
+		err        error
+		ok         bool
+		probedBy   string
+		ids        string
+	}{
+		"all granted":                  {fullInfo, postings, nil, true, "apiKey.info", "[p1 p2]"},
+		"may not read itself":          {forbidden, postings, nil, true, "jobPosting.list", "[p1 p2]"},
+		"may not, in plain words":      {plain403, postings, nil, true, "jobPosting.list", "[p1 p2]"},
+		"no jobs":                      {fullInfo, forbidden, nil, false, "apiKey.info", "[]"},
+		"no jobs, and so it says":      {noJobs, forbidden, nil, false, "apiKey.info", "[]"},
+		"nothing at all":               {forbidden, forbidden, nil, false, "jobPosting.list", "[]"},
+		"wrong key":                    {badKey, badKey, ashby.ErrUnauthorized, false, "", ""},
+		"disabled between the two":     {fullInfo, badKey, ashby.ErrUnauthorized, false, "", ""},
+		"Ashby is down":                {broken, broken, ashby.ErrUnavailable, false, "", ""},
+		"Ashby is down for the list":   {fullInfo, broken, ashby.ErrUnavailable, false, "", ""},
+		"nonsense":                     {html, postings, ashby.ErrMalformed, false, "", ""},
+		"nonsense instead of postings": {fullInfo, html, ashby.ErrMalformed, false, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				a := map[string]ashbyAnswer{"/apiKey.info": c.info, "/jobPosting.list": c.list}[r.URL.Path]
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(a.status)
+				_, _ = w.Write([]byte(a.body))
+			}))
+			t.Cleanup(server.Close)
+			p := AshbyProber{NewClient: func(key ashby.Secret) (*ashby.Client, error) {
+				return ashby.NewClient(ashby.Options{
+					BaseURL: server.URL, Key: key, MaxTries: 1,
+					HTTPClient: server.Client(),
+				})
+			}}
+			report, ids, err := p.Probe(t.Context(), goodKey, []string{"jobs"})
+			if c.err != nil {
+				if !errors.Is(err, c.err) {
+					t.Errorf("got %v, want %v", err, c.err)
+				}
+				return
+			}
+			if err != nil || report.OK != c.ok || report.ProbedBy != c.probedBy || fmt.Sprint(ids) != c.ids {
+				t.Errorf("%v %+v %v", err, report, ids)
+			}
+		})
+	}
+}

@@ -1,0 +1,81 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// access says who may call a route.
+type access int
+
+const (
+	anyone access = iota
+	// admin needs the bearer token.
+	admin
+	// signed is for Ashby's webhooks: the handler checks the signature itself.
+	signed
+)
+
+const (
+	// plainTime bounds requests that need our own stores alone, probeTime those that also ask Ashby.
+	plainTime = 10 * time.Second
+	probeTime = 30 * time.Second
+	// hookTime is what a webhook may take: commit, and spill if that fails.
+	hookTime = 5 * time.Second
+)
+
+// route is one line of the HTTP surface.
+type route struct {
+	method, path string
+	access       access
+	within       time.Duration
+	handler      func(c *fiber.Ctx) error
+}
+
+func (r route) label() string { return r.method + " " + r.path }
+
+// routes is the whole HTTP surface, as schema/openapi.yaml describes it.
+func (g *Gateway) routes() []route {
+	return []route{
+		{"GET", "/", anyone, plainTime, g.index},
+		{"GET", "/openapi.yaml", anyone, plainTime, g.openAPI},
+
+		{"POST", "/v1/connections", admin, probeTime, g.createConnection},
+		{"POST", "/v1/connections/check", admin, probeTime, g.checkKey},
+		{"GET", "/v1/connections", admin, plainTime, g.listConnections},
+		{"GET", "/v1/connections/:id", admin, plainTime, g.showConnection},
+		{"PATCH", "/v1/connections/:id", admin, probeTime, g.patchConnection},
+		{"DELETE", "/v1/connections/:id", admin, plainTime, g.removeConnection},
+		{"POST", "/v1/connections/:id/sync", admin, plainTime, g.syncConnection},
+
+		{"GET", "/v1/jobs", admin, plainTime, g.listJobs},
+		{"GET", "/v1/jobs/:id", admin, plainTime, g.showJob},
+
+		{"POST", "/hooks/ashby/:token", signed, hookTime, g.hook},
+		{"POST", "/hooks/ashby/:token/:action", signed, hookTime, g.hook},
+	}
+}
+
+// wrap is what every route has in common: its name for logs and metrics, the refusal of encoded bodies, its time, its
+// access. parent is the context of all requests.
+func (g *Gateway) wrap(parent context.Context, r route) fiber.Handler {
+	label := r.label()
+	return func(c *fiber.Ctx) error {
+		exchangeOf(c).route = label
+		if c.Request().Header.Peek(fiber.HeaderContentEncoding) != nil {
+			return errEncodedBody
+		}
+		if r.access == admin {
+			if err := g.authorize(c); err != nil {
+				return err
+			}
+			c.Set(fiber.HeaderCacheControl, "no-store")
+		}
+		ctx, cancel := context.WithTimeout(parent, r.within)
+		defer cancel()
+		c.SetUserContext(ctx)
+		return r.handler(c)
+	}
+}
