@@ -1,0 +1,165 @@
+package syncer
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+)
+
+// connectionReads is how many single objects of one connection are read at once; the client's limiter paces them.
+const connectionReads = 8
+
+// desk is where everything for one connection comes together: it puts the work on each object in a line, lets only the
+// newest answer through, and keeps what is costly to make. It may be forgotten whenever nothing is in work: all that
+// matters is in the store.
+type desk struct {
+	p          *partition
+	s          *Syncer
+	connection string
+	log        *slog.Logger
+	reads      chan struct{} // a slot for each read of a single object
+
+	// Guarded by the partition's mutex.
+	users  int
+	usedAt time.Time
+
+	mu       sync.Mutex
+	lines    map[task]*line
+	failures map[task]failure
+	pause    brake
+	sealed   mirror.Sealed
+	client   AshbyClient
+	synced   bool // the first synchronisation is known to be over
+
+	// applying is held from the comparison of an answer with what is stored until the difference is committed.
+	applying sync.Mutex
+	// newest is the send time of the newest applied answer of each object, since the desk was last at rest: a request
+	// that starts after a rest is newer than all that were applied before it.
+	newest map[mirror.RecordKey]time.Time
+	// heads is what is stored of the kinds that a running poll compares, kept up to date by every unit of work.
+	heads map[string]map[string]mirror.Head
+}
+
+func newDesk(p *partition, connection string) *desk {
+	return &desk{
+		p: p, s: p.s, connection: connection, log: p.s.log.With("connection", connection),
+		reads: make(chan struct{}, connectionReads), lines: map[task]*line{}, failures: map[task]failure{},
+	}
+}
+
+// task names what a hint asks for: a poll, or the refresh of one object.
+type task struct {
+	kind   mirror.HintKind
+	object string
+}
+
+func (t task) isPoll() bool { return t.kind == mirror.HintPoll }
+
+func keyOf(h mirror.Hint) task {
+	if h.Kind == mirror.HintPoll || h.Kind == mirror.HintAll || h.ID == "" {
+		return task{kind: mirror.HintPoll}
+	}
+	return task{kind: h.Kind, object: h.ID}
+}
+
+// rest is called when nothing is in work.
+func (d *desk) rest() {
+	d.applying.Lock()
+	defer d.applying.Unlock()
+	d.newest = nil
+}
+
+// forgettable drops the client and says whether the rest may go too: a desk remembers what keeps failing.
+func (d *desk) forgettable() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.client, d.sealed = nil, nil
+	for t, f := range d.failures {
+		counts := f.count > 0 && (t.isPoll() || time.Since(f.at) < time.Hour)
+		if !counts && time.Now().After(f.until) {
+			delete(d.failures, t)
+		}
+	}
+	return len(d.failures) == 0
+}
+
+// access is what one piece of work needs of a connection.
+type access struct {
+	connection mirror.Connection
+	sealed     mirror.Sealed
+	client     AshbyClient
+}
+
+// open reads the connection and makes its client anew where the key was replaced. mirror.ErrNotFound,
+// mirror.ErrRemoved, errPaused.
+func (d *desk) open(ctx context.Context) (access, error) {
+	c, sealed, err := d.s.opts.Store.Connection(ctx, d.connection)
+	if err != nil {
+		return access{}, fmt.Errorf("reading the connection: %w", err)
+	}
+	switch c.Status {
+	case mirror.StatusRemoved:
+		return access{}, mirror.ErrRemoved
+	case mirror.StatusPaused:
+		return access{}, errPaused
+	case mirror.StatusActive, mirror.StatusDegraded, mirror.StatusUnauthorized:
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.client == nil || !bytes.Equal(d.sealed, sealed) {
+		key, err := d.s.opts.Seal.Open(sealed, d.connection, kindAPIKey)
+		if err != nil {
+			return access{}, fmt.Errorf("opening the sealed key: %w", err)
+		}
+		client, err := d.s.opts.NewClient(key)
+		if err != nil {
+			return access{}, fmt.Errorf("making the client: %w", err)
+		}
+		d.client, d.sealed = client, slices.Clone(sealed)
+	}
+	return access{connection: c, sealed: d.sealed, client: d.client}, nil
+}
+
+// keyReplaced says that the key which Ashby refused is not the connection's key any more.
+func (d *desk) keyReplaced(ctx context.Context, a access) bool {
+	c, sealed, err := d.s.opts.Store.Connection(ctx, d.connection)
+	return err == nil && c.Status != mirror.StatusRemoved && !bytes.Equal(sealed, a.sealed)
+}
+
+// firstSync says whether the connection's first synchronisation is still to be completed.
+func (d *desk) firstSync(ctx context.Context) (bool, error) {
+	d.mu.Lock()
+	synced := d.synced
+	d.mu.Unlock()
+	if synced {
+		return false, nil
+	}
+	state, err := d.s.opts.Progress.SyncState(ctx, d.connection)
+	if err != nil {
+		return false, fmt.Errorf("reading the sync state: %w", err)
+	}
+	if state.FirstSyncedAt != nil {
+		d.mu.Lock()
+		d.synced = true
+		d.mu.Unlock()
+	}
+	return state.FirstSyncedAt == nil, nil
+}
+
+// setStatus changes the connection's status and wakes the relay if that made an event.
+func (d *desk) setStatus(ctx context.Context, status mirror.Status, reason string) error {
+	event, err := d.s.opts.Progress.SetStatus(ctx, d.connection, status, reason)
+	if err != nil {
+		return fmt.Errorf("setting the status: %w", err)
+	}
+	if event {
+		d.s.opts.Bus.WakeRelay()
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package syncer
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/bebitcoiner/ashbridge/ashby"
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+)
+
+func (b *bundle) revoke(key string) {
+	b.vendor.mu.Lock()
+	defer b.vendor.mu.Unlock()
+	b.bad[key] = true
+}
+
+func TestRevokedKeyClosesNothingAndIsProbedOnceAnInterval(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := synced(t, "a")
+		b.revoke("key")
+		b.webhook(ashby.KindPosting, "a")
+		b.pass(time.Second)
+		if c := b.connection(); c.Status != mirror.StatusUnauthorized || c.StatusReason == "" {
+			t.Fatalf("status %s %q", c.Status, c.StatusReason)
+		}
+		b.called()
+		b.webhook(ashby.KindPosting, "a")
+		b.pass(3*time.Hour + 30*time.Minute)
+		if got := b.closed(); got != nil {
+			t.Errorf("closed %v", got)
+		}
+		calls := b.called()
+		if len(calls) < 3 || len(calls) > 4 || count(calls, "jobPosting.list") != len(calls) {
+			t.Errorf("calls in 3.5 hours: %v, want one probe an interval", calls)
+		}
+		b.with(conn, func(a *account) { // as a replaced key does
+			a.sealed, a.c.Status, a.sync.NextPollAt = mirror.Sealed("new"), mirror.StatusActive, time.Now()
+		})
+		b.pass(10 * time.Second)
+		if b.openRows() != 0 || b.connection().Status != mirror.StatusActive {
+			t.Error("not recovered with the new key")
+		}
+	})
+}
+
+func TestKeyThatIsTakenAgainRecovers(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := synced(t, "a")
+		b.revoke("key")
+		b.pollNow()
+		b.vendor.mu.Lock()
+		b.bad = map[string]bool{}
+		b.vendor.mu.Unlock()
+		b.pass(time.Hour + 10*time.Minute)
+		if s := b.connection().Status; s != mirror.StatusActive {
+			t.Errorf("status %s", s)
+		}
+	})
+}
+
+func TestKeyReplacedInTheMiddleOfAPoll(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := synced(t, "a")
+		b.put(ashby.KindPosting, "a", map[string]any{"title": "Changed"})
+		b.setHold(func(_ context.Context, method, _ string) {
+			if method != "department.list" {
+				return
+			}
+			b.setHold(nil)
+			b.revoke("key")
+			b.with(conn, func(a *account) { a.sealed = mirror.Sealed("new") })
+		})
+		b.pollNow()
+		if got := b.statuses; len(got) != 0 {
+			t.Errorf("statuses %v: the old key's refusal says nothing of the new one", got)
+		}
+		if len(b.events("a")) != 2 || b.count("polls_total", "ok") != 2 {
+			t.Error("the poll did not go on with the new key")
+		}
+	})
+}
+
+func TestKeyReplacedInTheMiddleOfARefresh(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := synced(t, "a")
+		b.put(ashby.KindPosting, "a", map[string]any{"title": "Changed"})
+		b.revoke("key")
+		replaced := false
+		b.onConnection = func() {
+			if replaced {
+				b.with(conn, func(a *account) { a.sealed = mirror.Sealed("new") })
+			}
+			replaced = true
+		}
+		b.webhook(ashby.KindPosting, "a")
+		b.pass(10 * time.Second)
+		if got := b.statuses; len(got) != 0 {
+			t.Errorf("statuses %v", got)
+		}
+		if len(b.events("a")) != 2 {
+			t.Error("the refresh was not done with the new key")
+		}
+	})
+}
+
+func TestIdleConnectionsKeepNothingInMemory(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := synced(t, "a")
+		if desks(b.syncer) != 1 {
+			t.Fatalf("%d desks after a poll", desks(b.syncer))
+		}
+		b.pass(5 * time.Minute)
+		if desks(b.syncer) != 0 {
+			t.Errorf("%d desks after five idle minutes", desks(b.syncer))
+		}
+		b.setFault(failing("", ashby.ErrUnavailable))
+		b.pollNow()
+		b.with(conn, func(a *account) { a.sync.NextPollAt = time.Now().Add(time.Hour) })
+		b.pass(5 * time.Minute)
+		if desks(b.syncer) != 1 {
+			t.Error("a connection that fails must be remembered")
+		}
+	})
+}
+
+func desks(s *Syncer) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.owned {
+		p.mu.Lock()
+		n += len(p.desks)
+		p.mu.Unlock()
+	}
+	return n
+}

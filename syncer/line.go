@@ -1,0 +1,171 @@
+package syncer
+
+import (
+	"context"
+	"time"
+)
+
+// line is the queue for one task: one in work, and at most one that waits. A hint that arrives while another waits
+// takes its place, since the work that begins later answers both.
+type line struct {
+	next *waiter
+}
+
+// waiter gets true when it is its turn, false when a newer hint took its place.
+type waiter struct{ turn chan bool }
+
+// enterLine waits for the task to be free. False without an error: a newer hint took this one's place.
+func (d *desk) enterLine(ctx context.Context, t task) (bool, error) {
+	d.mu.Lock()
+	l := d.lines[t]
+	if l == nil {
+		d.lines[t] = &line{}
+		d.mu.Unlock()
+		return true, nil
+	}
+	w := &waiter{turn: make(chan bool, 1)}
+	if l.next != nil {
+		l.next.turn <- false
+	}
+	l.next = w
+	d.mu.Unlock()
+	select {
+	case mine := <-w.turn:
+		return mine, nil
+	case <-ctx.Done():
+	}
+	d.mu.Lock()
+	if l.next == w {
+		l.next = nil
+		d.mu.Unlock()
+		return false, ctx.Err()
+	}
+	d.mu.Unlock()
+	if <-w.turn { // the turn came while leaving: pass it on
+		d.leaveLine(t)
+	}
+	return false, ctx.Err()
+}
+
+func (d *desk) leaveLine(t task) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.lines[t]
+	if l.next == nil {
+		delete(d.lines, t)
+		return
+	}
+	l.next.turn <- true
+	l.next = nil
+}
+
+// failure is how often a task failed in a row, and until when trying again by ourselves is of no use.
+type failure struct {
+	count int
+	at    time.Time
+	until time.Time
+}
+
+// Delays between tries of one task.
+const (
+	retryMin = 2 * time.Second
+	retryMax = 10 * time.Minute
+	pollMin  = 15 * time.Second
+	// incompletePause is how long webhooks that only a poll can answer wait after a poll that could not read everything.
+	incompletePause = 5 * time.Minute
+)
+
+// failed counts a failure of a task and returns the delay before the next try: growing from low to high, jittered,
+// and at least atLeast.
+func (d *desk) failed(t task, low, high, atLeast time.Duration) (count int, delay time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f := d.failures[t]
+	f.count++
+	delay = low
+	for i := 1; i < f.count && delay < high; i++ {
+		delay *= 2
+	}
+	delay = max(jittered(min(delay, high)), atLeast)
+	f.at = time.Now()
+	f.until = f.at.Add(delay)
+	d.failures[t] = f
+	return f.count, delay
+}
+
+// postpone has the sweeps leave a task alone for a while, without calling it failed.
+func (d *desk) postpone(t task, delay time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	d.failures[t] = failure{at: now, until: now.Add(delay)}
+}
+
+func (d *desk) succeeded(t task) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.failures, t)
+}
+
+// busyWith says that a task is in work or waits, or that it failed and its next try is not due.
+func (d *desk) busyWith(t task) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.lines[t] != nil {
+		return true
+	}
+	return time.Now().Before(d.failures[t].until)
+}
+
+// brake stops the refreshes of a connection for a while when Ashby does not answer it, so that they do not take the
+// slots of others. Polls go on and show when it answers again.
+type brake struct {
+	failures int
+	until    time.Time
+}
+
+// The brake is put on after brakeAfter failures in a row, for brakeMin at first and at most retryMax.
+const (
+	brakeAfter = 5
+	brakeMin   = 15 * time.Second
+)
+
+// braked is how long refreshes of the connection are to wait.
+func (d *desk) braked() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return max(time.Until(d.pause.until), 0)
+}
+
+// answered releases the brake.
+func (d *desk) answered() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pause = brake{}
+}
+
+// unanswered counts a call that Ashby did not answer, or answered with a wait.
+func (d *desk) unanswered(wait time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pause.failures++
+	if over := d.pause.failures - brakeAfter; over >= 0 {
+		wait = max(wait, min(brakeMin<<min(over, 6), retryMax))
+	}
+	if until := time.Now().Add(wait); until.After(d.pause.until) {
+		d.pause.until = until
+	}
+}
+
+// acquire takes a slot, or returns the context's error.
+func acquire(ctx context.Context, slots chan struct{}) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,138 @@
+package syncer
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bebitcoiner/ashbridge/ashby"
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/schema/events"
+)
+
+// Metrics are the syncer's. They exist before it, so that the clients it is given can count their requests.
+type Metrics struct {
+	polls, refreshes  *prometheus.CounterVec
+	requests          *prometheus.CounterVec
+	requestSeconds    prometheus.Histogram
+	events            *prometheus.CounterVec
+	records           prometheus.Counter
+	pollSeconds       prometheus.Histogram
+	held              prometheus.Counter
+	badRows           *prometheus.CounterVec
+	partitions, desks prometheus.Gauge
+	stale             prometheus.Counter
+	swept, direct     prometheus.Counter
+	loopErrors        *prometheus.CounterVec
+	methods, answers  map[string]bool
+}
+
+// NewMetrics makes the metrics and registers them.
+func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
+	m := &Metrics{
+		polls:     counters("polls_total", "Polls by how they ended.", "outcome"),
+		refreshes: counters("refreshes_total", "Refreshes of single objects by how they ended.", "outcome"),
+		requests:  counters("ashby_requests_total", "Requests to Ashby, retries included, by method and outcome.", "method", "outcome"),
+		requestSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "ashbridge_syncer_ashby_request_seconds", Help: "Time from sending a request to Ashby to its answer.",
+			Buckets: prometheus.ExponentialBuckets(.005, 2, 14),
+		}),
+		events:  counters("events_total", "Job events committed, by how the change was found.", "origin"),
+		records: counter("records_total", "Records written because they were new or had changed."),
+		pollSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "ashbridge_syncer_poll_seconds", Help: "Time that polls took.",
+			Buckets: prometheus.ExponentialBuckets(.05, 2, 16),
+		}),
+		held:       counter("held_postings_total", "Postings whose closing was held because many vanished at once."),
+		badRows:    counters("bad_rows_total", "Objects from Ashby that could not be read, by kind.", "kind"),
+		partitions: gauge("partitions", "Partitions that this process owns."),
+		desks:      gauge("desks", "Connections that are kept in memory because of recent work."),
+		stale:      counter("stale_answers_total", "Answers dropped because a newer one was applied."),
+		swept:      counter("swept_hints_total", "Hints given again because their webhook stayed unanswered."),
+		direct:     counter("direct_hints_total", "Hints worked on without the bus."),
+		loopErrors: counters("loop_errors_total", "Rounds of a background loop that failed, by loop.", "loop"),
+		methods:    map[string]bool{}, answers: map[string]bool{},
+	}
+	m.declare()
+	var errs []error
+	for _, c := range []prometheus.Collector{
+		m.polls, m.refreshes, m.requests, m.requestSeconds, m.events, m.records,
+		m.pollSeconds, m.held, m.badRows, m.partitions, m.desks, m.stale, m.swept, m.direct, m.loopErrors,
+	} {
+		errs = append(errs, reg.Register(c))
+	}
+	return m, errors.Join(errs...)
+}
+
+const otherLabel = "other"
+
+// declare makes the label sets, so that a series is there before its first count.
+func (m *Metrics) declare() {
+	for _, o := range outcomes {
+		m.polls.WithLabelValues(string(o))
+		m.refreshes.WithLabelValues(string(o))
+	}
+	for _, o := range []events.Origin{events.OriginSeed, events.OriginWebhook, events.OriginPoll, events.OriginRepair} {
+		m.events.WithLabelValues(string(o))
+	}
+	for _, l := range []string{"lease", "schedule", "sweep", "watch"} {
+		m.loopErrors.WithLabelValues(l)
+	}
+	for _, o := range []string{
+		"ok", "unauthorized", "missing_permission", "not_found", "rate_limited", "unavailable",
+		"malformed", "restart", "refused", "canceled",
+	} {
+		m.answers[o] = true
+	}
+	for _, res := range ashby.Catalogue() {
+		m.methods[res.List], m.methods[res.Info] = true, true
+		m.badRows.WithLabelValues(string(res.Kind))
+		for _, method := range []string{res.List, res.Info} {
+			m.requests.WithLabelValues(method, "ok")
+		}
+	}
+}
+
+// ObserveRequest counts a request to Ashby; it is what ashby.Options.Observe wants.
+func (m *Metrics) ObserveRequest(method, outcome string, took time.Duration) {
+	if !m.methods[method] {
+		method = otherLabel
+	}
+	if !m.answers[outcome] {
+		outcome = otherLabel
+	}
+	m.requests.WithLabelValues(method, outcome).Inc()
+	m.requestSeconds.Observe(took.Seconds())
+}
+
+func (m *Metrics) poll(o outcome, took time.Duration) {
+	m.polls.WithLabelValues(string(o)).Inc()
+	m.pollSeconds.Observe(took.Seconds())
+}
+
+func (m *Metrics) refresh(o outcome) { m.refreshes.WithLabelValues(string(o)).Inc() }
+
+func (m *Metrics) applied(origin events.Origin, done mirror.Applied) {
+	m.events.WithLabelValues(string(origin)).Add(float64(done.Events))
+	m.records.Add(float64(done.Records))
+}
+
+func (m *Metrics) badRow(kind ashby.Kind) {
+	if _, known := ashby.ResourceOf(kind); !known {
+		kind = otherLabel
+	}
+	m.badRows.WithLabelValues(string(kind)).Inc()
+}
+
+func counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ashbridge_syncer_" + name, Help: help}, labels)
+}
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: "ashbridge_syncer_" + name, Help: help})
+}
+
+func gauge(name, help string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{Name: "ashbridge_syncer_" + name, Help: help})
+}

@@ -1,0 +1,175 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/bebitcoiner/ashbridge/ashby"
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/schema/events"
+)
+
+// advanceEvery is how often a running poll notes its progress at most.
+const advanceEvery = time.Second
+
+// poll compares a connection with Ashby, once.
+type poll struct {
+	run
+	started time.Time
+	inbox   []int64
+	// listings are the public states as they were before the listing of postings was asked for.
+	listings map[string]mirror.Listing
+
+	mu          sync.Mutex
+	done, total int
+	advanced    time.Time
+	result      pollResult
+}
+
+// pollResult is what a poll found.
+type pollResult struct {
+	// atAshby counts the postings that the listing showed, read those read singly, vanished the public ones that it
+	// lacked, held those whose closing waits, unread those that could not be read.
+	atAshby, read, vanished, held, unread int
+}
+
+// poll runs one poll. An error says that it is incomplete; what it applied until then stands.
+func (d *desk) poll(ctx context.Context, a access) (pollResult, error) {
+	r, err := d.newRun(ctx, a, events.OriginPoll)
+	if err != nil {
+		return pollResult{}, err
+	}
+	p := &poll{run: r, started: time.Now()}
+	defer d.dropHeads()
+	if err := d.s.opts.Progress.StartPoll(ctx, d.connection, pollClaim); err != nil {
+		return pollResult{}, fmt.Errorf("starting the poll: %w", err)
+	}
+	// Webhooks that came in before the first call are answered by this poll, if it completes.
+	if p.inbox, err = d.s.opts.Store.OpenInbox(ctx, d.connection, mirror.HintPoll, ""); err != nil {
+		return pollResult{}, fmt.Errorf("reading the inbox: %w", err)
+	}
+	err = p.compare(ctx)
+	if err == nil {
+		err = p.finish(ctx)
+	}
+	return p.result, err
+}
+
+// compare goes through the kinds. Locations and departments come first, since postings are translated with them, and
+// are left out where the key may not read them. Jobs come last: each posting brings its own.
+func (p *poll) compare(ctx context.Context) error {
+	if p.connection.Status == mirror.StatusUnauthorized {
+		if _, err := p.client.Postings(ctx); err != nil {
+			return fmt.Errorf("probing the key: %w", err)
+		}
+	}
+	before, after := p.kinds()
+	for _, res := range before {
+		if err := p.readKind(ctx, res); err != nil && !errors.Is(err, ashby.ErrMissingPermission) {
+			return err
+		} else if err != nil {
+			p.d.log.InfoContext(ctx, "kind left out", "kind", res.Kind, "error", err)
+		}
+	}
+	if err := p.readPostings(ctx); err != nil {
+		return err
+	}
+	for _, res := range after {
+		if err := p.readKind(ctx, res); err != nil {
+			return err
+		}
+	}
+	return p.retranslate(ctx)
+}
+
+// kinds are the paged kinds of the connection's modules: those to read before the postings and those after.
+func (p *poll) kinds() (before, after []ashby.Resource) {
+	for _, res := range ashby.Catalogue() {
+		switch {
+		case !res.Paged || !slices.Contains(p.connection.Modules, res.Module):
+		case res.Kind == ashby.KindJob:
+			after = append(after, res)
+		default:
+			before = append(before, res)
+		}
+	}
+	return before, after
+}
+
+// finish settles a poll that read everything there is to read.
+func (p *poll) finish(ctx context.Context) error {
+	if p.result.unread == 0 {
+		if err := p.answerInbox(ctx, p.inbox); err != nil {
+			return err
+		}
+	}
+	next := jittered(max(p.connection.PollInterval, pollMin))
+	if p.result.held > 0 { // the listing that must agree is wanted as soon as it counts
+		next = min(next, mirror.HoldTime+rand.N(30*time.Second))
+	}
+	event, err := p.d.s.opts.Progress.FinishPoll(ctx, p.connection.ID, p.started, p.result.atAshby, next)
+	if err != nil {
+		return fmt.Errorf("finishing the poll: %w", err)
+	}
+	if event {
+		p.d.s.opts.Bus.WakeRelay()
+	}
+	if p.connection.Status == mirror.StatusActive {
+		return nil
+	}
+	return p.d.setStatus(ctx, mirror.StatusActive, "")
+}
+
+// advance notes progress, now and then.
+func (p *poll) advance(ctx context.Context) {
+	p.mu.Lock()
+	last := p.advanced
+	if last.IsZero() {
+		last = p.started
+	}
+	p.mu.Unlock()
+	if time.Since(last) >= advanceEvery {
+		p.noteProgress(ctx)
+	}
+}
+
+// noteProgress notes progress now. A store that fails is noticed by the next unit of work.
+func (p *poll) noteProgress(ctx context.Context) {
+	p.mu.Lock()
+	done, total := p.done, p.total
+	p.advanced = time.Now()
+	p.mu.Unlock()
+	if err := p.d.s.opts.Progress.Advance(ctx, p.connection.ID, done, total, pollClaim); err != nil {
+		p.d.log.DebugContext(ctx, "progress not noted", "error", err)
+	}
+}
+
+// retranslate makes the public jobs anew whose translation is of another making: the employer was renamed, or this
+// program translates differently from its predecessor.
+func (p *poll) retranslate(ctx context.Context) error {
+	var ids []string
+	for id, l := range p.listings {
+		if l.State == mirror.StateOpen && l.Translator != p.translator {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	for part := range slices.Chunk(ids, chunk) {
+		if err := p.retranslateChunk(ctx, part); err != nil {
+			return fmt.Errorf("translating anew: %w", err)
+		}
+		p.advance(ctx)
+	}
+	return nil
+}
+
+func (p *poll) retranslateChunk(ctx context.Context, ids []string) error {
+	p.d.applying.Lock()
+	defer p.d.applying.Unlock()
+	return p.commit(ctx, mirror.Unit{}, change{postings: ids, observed: p.started})
+}

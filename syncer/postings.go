@@ -1,0 +1,232 @@
+package syncer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/bebitcoiner/ashbridge/ashby"
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+)
+
+// readPostings compares the complete listing with what is stored, reads what is new or changed, and then looks after
+// what the listing lacks.
+func (p *poll) readPostings(ctx context.Context) error {
+	var err error
+	// What is public is read before the listing is asked for, else a job published in between would seem to vanish.
+	if p.listings, err = p.d.s.opts.Store.Listings(ctx, p.connection.ID); err != nil {
+		return fmt.Errorf("reading the listings: %w", err)
+	}
+	list, err := p.client.Postings(ctx)
+	if err != nil {
+		return fmt.Errorf("listing postings: %w", err)
+	}
+	for _, b := range list.Bad {
+		p.badRow(ctx, ashby.KindPosting, b.ID, b.Err)
+	}
+	seen := seenIn(list)
+	changed, err := p.changed(ctx, list)
+	if err != nil {
+		return err
+	}
+	p.result.atAshby = len(list.Records) + len(list.Bad)
+	p.total, p.done = p.result.atAshby, p.result.atAshby-len(changed)
+	list.Records = nil // thousands of rows that are not needed any more
+	if len(changed) > 0 {
+		p.noteProgress(ctx)
+	}
+	if err := p.readEach(ctx, len(changed), func(ctx context.Context, i int) error {
+		return p.readRow(ctx, &changed[i])
+	}); err != nil {
+		return err
+	}
+	return p.reviewAbsence(ctx, seen, list.SentAt)
+}
+
+// changed returns the rows that differ from what is stored, in the listing's order.
+func (p *poll) changed(ctx context.Context, list ashby.PostingList) ([]ashby.Posting, error) {
+	rows := make([]ashby.Posting, 0, len(list.Records))
+	hashes := make([][]byte, 0, len(list.Records))
+	for _, rec := range list.Records {
+		row, err := ashby.DecodePosting(rec.Raw)
+		if err != nil {
+			p.badRow(ctx, ashby.KindPosting, rec.ID, err)
+			continue
+		}
+		rows, hashes = append(rows, row), append(hashes, listHash(row))
+	}
+	p.d.applying.Lock()
+	defer p.d.applying.Unlock()
+	heads, err := p.loadHeads(ctx, ashby.KindPosting)
+	if err != nil {
+		return nil, err
+	}
+	var changed []ashby.Posting
+	for i, row := range rows {
+		head, known := heads[row.ID]
+		if !known || head.Gone || !bytes.Equal(head.ListHash, hashes[i]) {
+			changed = append(changed, row)
+		}
+	}
+	return changed, nil
+}
+
+// readEach runs work for each of n postings, a few at a time. It goes on past postings that cannot be read alone,
+// unless these are so many that it is the answers that are at fault.
+func (p *poll) readEach(ctx context.Context, n int, work func(ctx context.Context, i int) error) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(connectionReads)
+	for i := range n {
+		if gctx.Err() != nil {
+			break
+		}
+		g.Go(func() error {
+			if err := acquire(gctx, p.d.reads); err != nil {
+				return err
+			}
+			defer func() { <-p.d.reads }()
+			err := work(gctx, i)
+			return p.countRead(gctx, n, err)
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+func (p *poll) countRead(ctx context.Context, n int, err error) error {
+	defer p.advance(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case err == nil || errors.Is(err, errStale): // a newer answer was applied: all the better
+		p.done++
+		p.result.read++
+		return nil
+	case !isLocal(ctx, err):
+		return err
+	}
+	p.result.unread++
+	p.d.log.WarnContext(ctx, "posting not read", "error", err)
+	if p.result.unread > max(3, n/10) {
+		return fmt.Errorf("%d postings cannot be read, the last: %w", p.result.unread, err)
+	}
+	return nil
+}
+
+// readRow reads a posting that the listing shows as new or changed.
+func (p *poll) readRow(ctx context.Context, row *ashby.Posting) error {
+	read, err := p.readPosting(ctx, row.ID)
+	if isNotFound(err) { // deleted in between, or a contradiction: the next listing tells
+		return fmt.Errorf("%w: posting %s is listed and unknown", mirror.ErrImplausible, row.ID)
+	}
+	if err != nil {
+		return err
+	}
+	read.row = row
+	return p.applyPosting(ctx, read, mirror.Unit{})
+}
+
+// seen is what a complete listing showed.
+type seen struct {
+	ids map[string]bool
+	// blind says that a row could not even be told by its id, so that no absence is certain.
+	blind bool
+}
+
+func seenIn(list ashby.PostingList) seen {
+	s := seen{ids: make(map[string]bool, len(list.Records)+len(list.Bad))}
+	for _, rec := range list.Records {
+		s.ids[rec.ID] = true
+	}
+	for _, b := range list.Bad {
+		s.ids[b.ID] = true
+		s.blind = s.blind || b.ID == ""
+	}
+	return s
+}
+
+func (s seen) has(id string) bool { return s.blind || s.ids[id] }
+
+// vanishedFrom counts the public jobs and names those that a listing lacks.
+func vanishedFrom(listings map[string]mirror.Listing, s seen) (public int, vanished []string) {
+	for id, l := range listings {
+		if l.State != mirror.StateOpen {
+			continue
+		}
+		public++
+		if !s.has(id) {
+			vanished = append(vanished, id)
+		}
+	}
+	return public, vanished
+}
+
+// reviewAbsence decides what becomes of the public jobs that the listing lacks: a few are read and closed where the
+// read confirms it; many at once are held until a second listing agrees.
+func (p *poll) reviewAbsence(ctx context.Context, s seen, listed time.Time) error {
+	if s.blind {
+		return nil
+	}
+	hold, err := p.d.s.opts.Progress.Hold(ctx, p.connection.ID)
+	if err != nil {
+		return fmt.Errorf("reading the hold: %w", err)
+	}
+	public, vanished := vanishedFrom(p.listings, s)
+	confirm, set, over := mirror.ReviewAbsence(hold, public, vanished, listed)
+	p.result.vanished, p.result.held = len(vanished), held(hold, set, over)
+	if set != nil {
+		p.d.s.opts.Metrics.held.Add(float64(len(set.Postings)))
+		p.d.log.WarnContext(ctx, "closing held", "postings", len(set.Postings), "public", public)
+	}
+	if err := p.applyHold(ctx, mirror.Unit{SetHold: set, ClearHold: over}); err != nil {
+		return err
+	}
+	before := p.result.unread
+	if err := p.readEach(ctx, len(confirm), func(ctx context.Context, i int) error {
+		return p.confirmAbsent(ctx, confirm[i])
+	}); err != nil {
+		return err
+	}
+	if p.result.held > 0 && len(confirm) == len(vanished) && p.result.unread == before {
+		p.result.held = 0
+		return p.applyHold(ctx, mirror.Unit{ClearHold: true})
+	}
+	return nil
+}
+
+// held is how many postings are held after a review.
+func held(hold, set *mirror.Hold, over bool) int {
+	switch {
+	case set != nil:
+		return len(set.Postings)
+	case hold == nil || over:
+		return 0
+	}
+	return len(hold.Postings)
+}
+
+func (p *poll) applyHold(ctx context.Context, u mirror.Unit) error {
+	p.d.applying.Lock()
+	defer p.d.applying.Unlock()
+	return p.apply(ctx, u)
+}
+
+// confirmAbsent reads a posting that the complete listing lacked. Whatever the read shows is applied: only a read that
+// shows it unpublished, unlisted, internal or unknown closes it.
+func (p *poll) confirmAbsent(ctx context.Context, id string) error {
+	asked := time.Now()
+	read, err := p.readPosting(ctx, id)
+	if isNotFound(err) {
+		return p.applyGone(ctx, id, asked, mirror.Unit{})
+	}
+	if err != nil {
+		return err
+	}
+	return p.applyPosting(ctx, read, mirror.Unit{})
+}
