@@ -1,0 +1,235 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/bebitcoiner/ashbridge/ashby"
+	"github.com/bebitcoiner/ashbridge/ashby/ashbytest"
+	"github.com/bebitcoiner/ashbridge/internal/loop"
+)
+
+const (
+	demoPostings = 40
+	demoSeed     = 1
+	demoChurn    = 2 * time.Second
+	// demoRef names the demo's employer in the API.
+	demoRef = "northwind"
+)
+
+// demo is a simulated Ashby in this process, with one employer whose jobs keep changing. Its state outlives the process
+// in the data folder: a simulator that started anew would take back all that changed in the run before.
+type demo struct {
+	sim   *ashbytest.Simulator
+	org   *ashbytest.Organization
+	key   string
+	ln    net.Listener
+	state *demoState
+	tell  func(string)
+}
+
+// newDemo makes the listener and the simulator, with the employer of the run before if there was one.
+func newDemo(ctx context.Context, dir string, tell func(string)) (*demo, error) {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:8090")
+	if err != nil { // taken: any free port will do
+		ln, err = listen(ctx, "127.0.0.1:0", "nothing")
+	}
+	if err != nil {
+		return nil, err
+	}
+	d := &demo{sim: ashbytest.New(ashbytest.Options{Seed: demoSeed}), ln: ln, state: newDemoState(dir), tell: tell}
+	isKept, err := d.state.load(d.sim)
+	if err != nil {
+		tell("the demo starts afresh: " + err.Error())
+	}
+	d.org = d.sim.AddOrganization(demoRef, "Northwind Robotics")
+	if !isKept {
+		d.org.Generate(demoPostings)
+	}
+	if keys := d.org.Keys(); len(keys) > 0 {
+		d.key = keys[0]
+	} else {
+		d.key = d.org.AddKey(ashbytest.KeyOptions{Title: "Ashbridge"})
+	}
+	return d, nil
+}
+
+func (d *demo) url() string { return "http://" + d.ln.Addr().String() }
+
+// run serves the simulator, connects the employer as a person would, by the API, and keeps changing jobs.
+func (d *demo) run(ctx context.Context, c *apiClient) error {
+	defer d.sim.Close()
+	err := together(ctx,
+		func(ctx context.Context) error { return serveSim(ctx, d.ln, d.sim) },
+		func(ctx context.Context) error {
+			if err := d.connect(ctx, c); err != nil {
+				return fmt.Errorf("connecting the demo's employer: %w", err)
+			}
+			d.keep() // the webhook secret was shown once
+			return churn(ctx, d.org, demoChurn, func(string) {
+				if d.state.isDue() {
+					d.keep()
+				}
+			})
+		})
+	d.keep()
+	return err
+}
+
+// keep saves the state. Without it the demo still runs, so that a full disk does not end it.
+func (d *demo) keep() {
+	if err := d.state.save(d.sim); err != nil {
+		d.tell("the demo's state is not kept: " + err.Error())
+	}
+}
+
+// connect registers the employer, or finds it from an earlier run and has it read again at once. Its webhook secret is
+// renewed only where the simulator lacks the settings: the gateway shows each secret once.
+func (d *demo) connect(ctx context.Context, c *apiClient) error {
+	if err := c.waitUp(ctx); err != nil {
+		return err
+	}
+	conn, isKnown, err := d.known(ctx, c)
+	if err != nil {
+		return err
+	}
+	if !isKnown {
+		err = c.call(ctx, http.MethodPost, "/v1/connections", map[string]any{
+			"employer_ref": demoRef, "employer_name": d.org.Name(), "api_key": d.key,
+		}, &conn)
+	} else if !hasWebhooks(d.org, conn.WebhookSetup.URLs) {
+		err = c.call(ctx, http.MethodPatch, "/v1/connections/"+conn.ID, map[string]any{"rotate_webhook_secret": true}, &conn)
+	}
+	if err != nil {
+		return err
+	}
+	if secret := conn.WebhookSetup.Secret; secret != "" {
+		d.org.RemoveWebhooks() // those of another gateway, or of this one at another address
+		if err := addWebhooks(d.org, conn.WebhookSetup.URLs, secret); err != nil {
+			return err
+		}
+	}
+	d.tell("employer   " + d.org.Name() + "  " + c.base + "/v1/connections/" + conn.ID)
+	if !isKnown {
+		return nil
+	}
+	return c.call(ctx, http.MethodPost, "/v1/connections/"+conn.ID+"/sync", nil, nil)
+}
+
+// known finds the demo's connection from an earlier run. One that was removed has no webhook setup and does not count.
+func (d *demo) known(ctx context.Context, c *apiClient) (conn demoConnection, isKnown bool, err error) {
+	var page struct {
+		Connections []demoConnection `json:"connections"`
+	}
+	if err := c.call(ctx, http.MethodGet, "/v1/connections", nil, &page); err != nil {
+		return demoConnection{}, false, err
+	}
+	for _, conn := range page.Connections {
+		if conn.EmployerRef == demoRef && len(conn.WebhookSetup.URLs) > 0 {
+			return conn, true, nil
+		}
+	}
+	return demoConnection{}, false, nil
+}
+
+// demoConnection is what the demo needs of a connection's document.
+type demoConnection struct {
+	ID           string `json:"id"`
+	EmployerRef  string `json:"employer_ref"`
+	WebhookSetup struct {
+		Secret string            `json:"secret"`
+		URLs   map[string]string `json:"urls"`
+	} `json:"webhook_setup"`
+}
+
+// webhookURLs are the addresses of all event types below a base.
+func webhookURLs(base string) map[string]string {
+	urls := map[string]string{}
+	for _, action := range ashby.WebhookActions() {
+		urls[action] = base + "/" + action
+	}
+	return urls
+}
+
+// hasWebhooks says whether the simulated Ashby has all these settings, made in an earlier run.
+func hasWebhooks(org *ashbytest.Organization, urls map[string]string) bool {
+	for action, url := range urls {
+		if !org.HasWebhook(action, url) {
+			return false
+		}
+	}
+	return len(urls) > 0
+}
+
+// addWebhooks makes the webhook settings in the simulated Ashby, as an administrator would by hand.
+func addWebhooks(org *ashbytest.Organization, urls map[string]string, secret string) error {
+	var errs []error
+	for action, url := range urls {
+		if err := org.AddWebhook(action, url, secret); err != nil {
+			errs = append(errs, fmt.Errorf("adding the webhook %s: %w", action, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// apiClient calls this process's own gateway.
+type apiClient struct {
+	base  string
+	token ashby.Secret
+	http  *http.Client
+}
+
+func newAPIClient(base string, token ashby.Secret) *apiClient {
+	return &apiClient{base: base, token: token, http: &http.Client{Timeout: 30 * time.Second}}
+}
+
+// waitUp waits until the gateway answers.
+func (c *apiClient) waitUp(ctx context.Context) error {
+	backoff := loop.Backoff{Min: 10 * time.Millisecond, Max: 200 * time.Millisecond}
+	for c.call(ctx, http.MethodGet, "/v1/connections", nil, nil) != nil {
+		if err := loop.Sleep(ctx, backoff.Next()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// call sends body and reads the answer into v, both optional.
+func (c *apiClient) call(ctx context.Context, method, path string, body, v any) error {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(raw))
+	if err != nil {
+		return err
+	}
+	if body == nil {
+		req.Body, req.ContentLength = http.NoBody, 0
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		return fmt.Errorf("%s %s answered %d: %s", method, path, resp.StatusCode, answer)
+	}
+	if v == nil {
+		return nil
+	}
+	return json.Unmarshal(answer, v)
+}

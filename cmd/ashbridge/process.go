@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/bebitcoiner/ashbridge/internal/app"
+	"github.com/bebitcoiner/ashbridge/internal/bus"
+	"github.com/bebitcoiner/ashbridge/internal/config"
+	"github.com/bebitcoiner/ashbridge/internal/postgres"
+	"github.com/bebitcoiner/ashbridge/internal/seal"
+	"github.com/bebitcoiner/ashbridge/internal/telemetry"
+)
+
+// connectPatience is how long a service waits at its start for Postgres before it gives up and leaves the rest to its
+// supervisor.
+const connectPatience = 30 * time.Second
+
+// process is what one run of a service command has opened. Close undoes it in reverse.
+type process struct {
+	app.Parts
+	closers []func() error
+}
+
+// closeLater registers what undoes a step, by name.
+func (p *process) closeLater(name string, undo func() error) {
+	p.closers = append(p.closers, func() error {
+		if err := undo(); err != nil {
+			return fmt.Errorf("closing %s: %w", name, err)
+		}
+		return nil
+	})
+}
+
+// Close closes what was opened, last first, and joins the errors.
+func (p *process) Close() error {
+	var errs []error
+	for i := len(p.closers) - 1; i >= 0; i-- {
+		errs = append(errs, p.closers[i]())
+	}
+	p.closers = nil
+	return errors.Join(errs...)
+}
+
+// loadConfig reads the configuration and makes the logger, which writes to errOut.
+func loadConfig(cmd *cobra.Command, needs config.Needs, errOut io.Writer) (config.Config, *slog.Logger, error) {
+	cfg, err := config.Load(config.Environ(), cmd.Flags(), needs)
+	if err != nil {
+		return config.Config{}, nil, err
+	}
+	log, err := telemetry.NewLogger(cfg.LogLevel, cfg.LogFormat, errOut)
+	if err != nil {
+		return config.Config{}, nil, err
+	}
+	return cfg, log, nil
+}
+
+// quietByDefault raises the level to warnings unless one was asked for, where events are to be seen on the terminal.
+func quietByDefault(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("log-level") || config.Environ()[config.Prefix+"LOG_LEVEL"] != "" {
+		return nil
+	}
+	return cmd.Flags().Set("log-level", "warn")
+}
+
+// openProcess connects a service that runs apart to its Postgres and NATS.
+func openProcess(ctx context.Context, cfg config.Config, log *slog.Logger, service string) (*process, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	p := &process{Parts: app.Parts{
+		Config: cfg, Log: log, Registry: telemetry.NewRegistry(),
+		Owner: service + "@" + host + "/" + uuid.NewString(),
+	}}
+	if err := p.open(ctx, service); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+func (p *process) open(ctx context.Context, service string) error {
+	if p.Config.KeysetFile != "" {
+		keys, err := seal.Load(p.Config.KeysetFile)
+		if err != nil {
+			return err
+		}
+		p.Keys = keys
+	}
+	db, err := app.OpenDatabase(ctx, postgres.Options{
+		URL: p.Config.DatabaseURL.Reveal(), ApplicationName: "ashbridge " + service,
+		MaxConns: p.Config.DatabaseMaxConns, Logger: p.Log,
+	}, connectPatience)
+	if err != nil {
+		return err
+	}
+	p.DB = db
+	p.closeLater("the database", db.Close)
+	if err := db.CheckSchema(ctx); err != nil {
+		return err
+	}
+	return p.openBus(ctx, bus.Options{
+		URL: p.Config.NATSURL.Reveal(), Name: "ashbridge " + service,
+		CredentialsFile: p.Config.NATSCredsFile, Logger: p.Log,
+	})
+}
+
+func (p *process) openBus(ctx context.Context, o bus.Options) error {
+	b, err := bus.Connect(ctx, o)
+	if err != nil {
+		return err
+	}
+	p.Bus = b
+	p.closeLater("the bus", func() error { b.Close(); return nil })
+	return nil
+}
+
+// runner is a part of a process that runs until its context ends.
+type runner func(ctx context.Context) error
+
+// supervise runs the parts and the admin listener. The first to fail ends all of them and the process.
+func (p *process) supervise(ctx context.Context, ready []telemetry.Check, parts ...runner) error {
+	admin, err := telemetry.NewAdmin(telemetry.AdminOptions{Gatherer: p.Registry, Ready: ready, Logger: p.Log})
+	if err != nil {
+		return err
+	}
+	ln, err := listen(ctx, p.Config.AdminAddr, "ASHBRIDGE_ADMIN_ADDR")
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return admin.Run(ctx, ln) })
+	for _, run := range parts {
+		g.Go(func() error { return run(ctx) })
+	}
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// listen opens a listener; the error names the variable that moves it elsewhere.
+func listen(ctx context.Context, addr, variable string) (net.Listener, error) {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w (set %s to another address)", addr, err, variable)
+	}
+	return ln, nil
+}
+
+// databaseReady is the readiness of services that can do nothing without Postgres.
+func (p *process) databaseReady() []telemetry.Check {
+	return []telemetry.Check{{Name: "postgres", Run: p.DB.Ping}}
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+
+	"github.com/spf13/cobra"
+)
+
+// newRoot builds the command tree. Results go to out, progress and logs to errOut.
+func newRoot(out, errOut io.Writer) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ashbridge",
+		Short: "Connect employers' Ashby accounts to your job board",
+		Long: "Ashbridge mirrors what an employer's Ashby API key may read and publishes every change of a public job\n" +
+			"as an event on NATS JetStream.\n\n" +
+			"Configuration comes from ASHBRIDGE_* variables or from the flags of the same names; flags win.\n" +
+			"Secrets may come from files: ASHBRIDGE_ADMIN_TOKEN_FILE instead of ASHBRIDGE_ADMIN_TOKEN.",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetOut(out)
+	root.SetErr(errOut)
+	root.AddCommand(newUp(), newGateway(), newSyncer(), newNotifier(), newMigrate(), newKeys(), newSim(), newVersion())
+	return root
+}
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "ashbridge %s (%s, %s/%s)\n",
+				version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}

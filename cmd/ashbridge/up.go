@@ -1,0 +1,277 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/bebitcoiner/ashbridge/ashby"
+	"github.com/bebitcoiner/ashbridge/internal/app"
+	"github.com/bebitcoiner/ashbridge/internal/bus"
+	"github.com/bebitcoiner/ashbridge/internal/config"
+	"github.com/bebitcoiner/ashbridge/internal/local"
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/internal/postgres"
+	"github.com/bebitcoiner/ashbridge/internal/seal"
+	"github.com/bebitcoiner/ashbridge/internal/telemetry"
+	"github.com/bebitcoiner/ashbridge/schema/events"
+)
+
+// upStopTimeout leaves time for all parts to stop within five seconds of a Ctrl-C.
+const upStopTimeout = 3 * time.Second
+
+func newUp() *cobra.Command {
+	var withDemo bool
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Run everything in one process, with its own Postgres and NATS",
+		Long: "Run everything in one process: an embedded NATS, a PostgreSQL made from the installed programs, the tables,\n" +
+			"and all three services. ASHBRIDGE_DATABASE_URL or ASHBRIDGE_NATS_URL name other servers instead.\n\n" +
+			"With --demo, Ashby is simulated too: one employer is connected and its jobs keep changing.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runUp(cmd, withDemo) },
+	}
+	config.RegisterFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&withDemo, "demo", false, "simulate Ashby, with one employer whose jobs keep changing")
+	return cmd
+}
+
+func runUp(cmd *cobra.Command, withDemo bool) (err error) {
+	ctx := cmd.Context()
+	if withDemo {
+		if err := quietByDefault(cmd); err != nil {
+			return err
+		}
+	}
+	cfg, log, err := loadConfig(cmd, config.Up, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	u := &upProcess{
+		process: process{Parts: app.Parts{
+			Config: cfg, Log: log, Registry: telemetry.NewRegistry(), StopTimeout: upStopTimeout,
+		}},
+		out: cmd.OutOrStdout(), isDemo: withDemo,
+	}
+	defer func() { err = errors.Join(err, u.Close()) }()
+	if err := u.open(ctx); err != nil {
+		if ctx.Err() != nil { // interrupted while starting
+			return nil // Ctrl-C is no failure
+		}
+		return err
+	}
+	return u.run(ctx)
+}
+
+// upProcess is everything in one process.
+type upProcess struct {
+	process
+	out    io.Writer
+	isDemo bool
+	demo   *demo
+	gate   net.Listener
+	// postgres is nil where another server is used.
+	postgres *local.Postgres
+}
+
+func (u *upProcess) say(format string, args ...any) { _, _ = fmt.Fprintf(u.out, format+"\n", args...) }
+
+// open starts the servers of this process and opens the parts, in the order in which they need one another.
+func (u *upProcess) open(ctx context.Context) error {
+	if u.isDemo {
+		u.Config.DataDir = filepath.Join(u.Config.DataDir, "demo")
+	}
+	lock, err := local.LockDir(u.Config.DataDir)
+	if err != nil {
+		return err
+	}
+	u.closeLater("the data folder", lock.Unlock)
+	// The folder is ours alone, so its name may name this process: after a restart the leases of the last run are ours.
+	u.Owner = "up@" + u.Config.DataDir
+	for _, step := range []func(context.Context) error{
+		u.openPostgres, u.openNATS, u.openSecrets, u.openGate, u.openDemo,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (u *upProcess) openPostgres(ctx context.Context) error {
+	url := u.Config.DatabaseURL.Reveal()
+	if url == "" {
+		pg, err := local.StartPostgres(ctx, local.PostgresOptions{
+			Dir: filepath.Join(u.Config.DataDir, "postgres"), BinDir: u.Config.PGBin, Logger: u.Log.With("server", "postgres"),
+		})
+		if err != nil {
+			return err
+		}
+		u.closeLater("PostgreSQL", func() error {
+			err := pg.Stop()
+			if errors.Is(err, local.ErrForced) { // slow, but nothing is lost
+				u.Log.WarnContext(ctx, "PostgreSQL had to be stopped by force", "error", err)
+				return nil
+			}
+			return err
+		})
+		u.postgres = pg
+		url = pg.URL()
+	}
+	db, err := app.OpenDatabase(ctx, postgres.Options{
+		URL: url, ApplicationName: "ashbridge up", MaxConns: u.Config.DatabaseMaxConns, Logger: u.Log,
+	}, connectPatience)
+	if err != nil {
+		return err
+	}
+	u.DB = db
+	u.closeLater("the database", db.Close)
+	return db.Migrate(ctx)
+}
+
+func (u *upProcess) openNATS(ctx context.Context) error {
+	o := bus.Options{URL: u.Config.NATSURL.Reveal(), Name: "ashbridge up", CredentialsFile: u.Config.NATSCredsFile, Logger: u.Log}
+	if o.URL == "" {
+		server, err := local.StartNATS(local.NATSOptions{
+			Dir: filepath.Join(u.Config.DataDir, "nats"), Addr: u.Config.NATSAddr, AnyPort: true, Logger: u.Log.With("server", "nats"),
+		})
+		if err != nil {
+			return err
+		}
+		u.closeLater("NATS", server.Stop)
+		o.URL, o.InProcess = server.URL(), server
+		u.say("NATS       %s   stream JOBS, subjects jobs.v1.> and connections.v1.>", server.URL())
+	}
+	return u.openBus(ctx, o)
+}
+
+// openSecrets loads the keyset and the admin token, and makes what is missing in the data folder.
+func (u *upProcess) openSecrets(context.Context) error {
+	var err error
+	if u.Config.KeysetFile != "" {
+		u.Keys, err = seal.Load(u.Config.KeysetFile)
+	} else {
+		u.Keys, err = seal.LoadOrCreate(filepath.Join(u.Config.DataDir, "keyset.json"))
+	}
+	if err != nil || u.Config.AdminToken != "" {
+		return err
+	}
+	path := filepath.Join(u.Config.DataDir, "admin-token")
+	token, isNew, err := loadOrMakeToken(path)
+	if err != nil {
+		return err
+	}
+	u.Config.AdminToken = ashby.Secret(token)
+	if isNew {
+		u.say("API token  %s   (shown once; kept in %s)", token, path)
+	} else {
+		u.say("API token  in %s", path)
+	}
+	return nil
+}
+
+// loadOrMakeToken reads the token in the file, or makes one that only this user can read.
+func loadOrMakeToken(path string) (token string, isNew bool, err error) {
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		if token = strings.TrimSpace(string(raw)); token != "" {
+			return token, false, nil
+		}
+		return "", false, fmt.Errorf("%s is empty: remove it and a new token is made", path)
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return "", false, fmt.Errorf("reading the API token: %w", err)
+	}
+	token = "ash_" + strings.ToLower(rand.Text())
+	if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+		return "", false, fmt.Errorf("keeping the API token: %w", err)
+	}
+	return token, true, nil
+}
+
+// openGate opens the public listener; its address is where webhooks are sent unless ASHBRIDGE_PUBLIC_URL says more.
+func (u *upProcess) openGate(ctx context.Context) error {
+	ln, err := listen(ctx, u.Config.HTTPAddr, "ASHBRIDGE_HTTP_ADDR")
+	if err != nil {
+		return err
+	}
+	u.gate = ln
+	u.closeLater("the public listener", func() error { _ = ln.Close(); return nil }) // closed by the gateway, as a rule
+	if u.Config.PublicURL == "" {
+		u.Config.PublicURL = "http://" + ln.Addr().String()
+	}
+	u.say("API        %s   described at /openapi.yaml", u.Config.PublicURL)
+	u.say("metrics    http://%s/metrics   health at /livez and /readyz", u.Config.AdminAddr)
+	return nil
+}
+
+func (u *upProcess) openDemo(ctx context.Context) error {
+	if !u.isDemo {
+		return nil
+	}
+	d, err := newDemo(ctx, u.Config.DataDir, func(s string) { u.say("%s", s) })
+	if err != nil {
+		return err
+	}
+	u.demo = d
+	u.Config.AshbyURL, u.Config.AllowPrivateAshby = d.url(), true
+	u.say("Ashby      %s   simulated, %d postings", d.url(), len(d.org.Postings()))
+	return nil
+}
+
+// run runs the services, and the demo, until ctx ends or one of them fails.
+func (u *upProcess) run(ctx context.Context) error {
+	printer := newEventPrinter(u.out)
+	var published func(events.Event, mirror.Outgoing)
+	if u.isDemo {
+		published = printer.print
+	}
+	gateway, err := app.Gateway(u.Parts)
+	if err != nil {
+		return err
+	}
+	syncer, err := app.Syncer(u.Parts)
+	if err != nil {
+		return err
+	}
+	notifier, err := app.Notifier(u.Parts, published)
+	if err != nil {
+		return err
+	}
+	parts := []runner{
+		func(ctx context.Context) error { return gateway.Run(ctx, u.gate) },
+		syncer.Run, notifier.Run,
+		func(ctx context.Context) error { return app.Maintain(ctx, u.Parts) },
+	}
+	if u.postgres != nil {
+		parts = append(parts, u.postgres.Wait)
+	}
+	if u.demo != nil {
+		client := newAPIClient("http://"+u.gate.Addr().String(), u.Config.AdminToken)
+		parts = append(parts, func(ctx context.Context) error {
+			return u.demo.run(ctx, client)
+		})
+	}
+	err = u.supervise(ctx, []telemetry.Check{{Name: "gateway", Run: gateway.Ready}}, parts...)
+	u.say("stopping")
+	return err
+}
+
+// together runs all until ctx ends or one fails.
+func together(ctx context.Context, parts ...runner) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, run := range parts {
+		g.Go(func() error { return run(ctx) })
+	}
+	return g.Wait()
+}

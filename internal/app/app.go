@@ -1,0 +1,64 @@
+// Package app puts the parts together: it hands each service the store, the bus and the secrets that it declares. The
+// command runs what is made here, and so do the whole-system tests.
+package app
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+
+	"github.com/bebitcoiner/ashbridge/ashby"
+	"github.com/bebitcoiner/ashbridge/internal/bus"
+	"github.com/bebitcoiner/ashbridge/internal/config"
+	"github.com/bebitcoiner/ashbridge/internal/postgres"
+	"github.com/bebitcoiner/ashbridge/internal/seal"
+)
+
+// Parts is what the services of one process share.
+type Parts struct {
+	Config config.Config
+	DB     *postgres.DB
+	Bus    *bus.Bus
+	// Keys is nil for the notifier, which sees no secret.
+	Keys     *seal.Keyset
+	Log      *slog.Logger
+	Registry *prometheus.Registry
+	// Owner names this process in leases; no two processes that run at the same time may share it.
+	Owner string
+	// StopTimeout bounds how long the gateway waits for requests in flight when it stops; its default where zero.
+	StopTimeout time.Duration
+}
+
+// ashbyClients makes Ashby clients that share connections and, where their keys name the same integration partner, the
+// partner's brake.
+type ashbyClients struct {
+	config  config.Config
+	http    *http.Client
+	brake   *ashby.Brake
+	observe func(method, outcome string, d time.Duration)
+}
+
+func (p Parts) ashbyClients(observe func(method, outcome string, d time.Duration)) *ashbyClients {
+	return &ashbyClients{
+		config: p.Config, http: ashby.DefaultHTTPClient(p.Config.AllowPrivateAshby), brake: &ashby.Brake{}, observe: observe,
+	}
+}
+
+// client makes a client with a limiter of its own. The burst is what a bucket may add to a minute's steady rate without
+// passing Ashby's limit: at 900 a minute, 50 more stay under 1,000.
+func (c *ashbyClients) client(key ashby.Secret, tries int, elapsed time.Duration) (*ashby.Client, error) {
+	perMinute := c.config.RequestsPerMinute
+	return ashby.NewClient(ashby.Options{
+		BaseURL:      c.config.AshbyURL,
+		Key:          key,
+		HTTPClient:   c.http,
+		Limiter:      rate.NewLimiter(rate.Limit(float64(perMinute)/60), max(1, perMinute/18)),
+		MaxTries:     tries,
+		MaxElapsed:   elapsed,
+		PartnerBrake: c.brake,
+		Observe:      c.observe,
+	})
+}

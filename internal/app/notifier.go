@@ -1,0 +1,15 @@
+package app
+
+import (
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/notifier"
+	"github.com/bebitcoiner/ashbridge/schema/events"
+)
+
+// Notifier makes the notifier of this process. published, if given, hears of each event after NATS acknowledged it.
+func Notifier(p Parts, published func(events.Event, mirror.Outgoing)) (*notifier.Notifier, error) {
+	return notifier.New(notifier.Options{
+		Store: p.DB.Notifier(), Bus: p.Bus, Owner: p.Owner, LeaseTTL: p.Config.LeaseTTL,
+		Logger: p.Log.With("service", "notifier"), Registerer: p.Registry, OnPublished: published,
+	})
+}

@@ -1,0 +1,34 @@
+package app
+
+import (
+	"time"
+
+	"github.com/bebitcoiner/ashbridge/ashby"
+	"github.com/bebitcoiner/ashbridge/internal/markup"
+	"github.com/bebitcoiner/ashbridge/syncer"
+)
+
+// A refresh or poll can wait: a hint is delivered again, the schedule comes round.
+const (
+	readTries   = 4
+	readElapsed = time.Minute
+)
+
+// Syncer makes the syncer of this process.
+func Syncer(p Parts) (*syncer.Syncer, error) {
+	metrics, err := syncer.NewMetrics(p.Registry)
+	if err != nil {
+		return nil, err
+	}
+	clients := p.ashbyClients(metrics.ObserveRequest)
+	store := p.DB.Syncer()
+	return syncer.New(syncer.Options{
+		Leases: store, Schedule: store, Store: store, Progress: store,
+		Bus: p.Bus, Seal: p.Keys, Cleaner: markup.New(),
+		NewClient: func(key ashby.Secret) (syncer.AshbyClient, error) {
+			return clients.client(key, readTries, readElapsed)
+		},
+		Owner: p.Owner, LeaseTTL: p.Config.LeaseTTL,
+		Logger: p.Log.With("service", "syncer"), Metrics: metrics,
+	})
+}

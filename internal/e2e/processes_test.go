@@ -1,0 +1,319 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/bebitcoiner/ashbridge/ashby/ashbytest"
+	"github.com/bebitcoiner/ashbridge/internal/local"
+	"github.com/bebitcoiner/ashbridge/internal/local/localtest"
+	"github.com/bebitcoiner/ashbridge/internal/seal"
+)
+
+// natsDirVariable makes this test binary a NATS server, so that a test can kill it like any other process.
+const (
+	natsDirVariable  = "E2E_NATS_DIR"
+	natsAddrVariable = "E2E_NATS_ADDR"
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(natsDirVariable); dir != "" {
+		if err := serveNATS(dir, os.Getenv(natsAddrVariable)); err != nil {
+			panic(err) // this process is nothing but the server
+		}
+		return
+	}
+	// fasthttp's housekeeping sleeps through the end of a server and of a benchmark's client.
+	localtest.Main(m, localtest.IgnoreLeaks(
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*HostClient).connsCleaner"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*TCPDialer).tcpAddrsClean"),
+	))
+}
+
+// serveNATS runs a NATS server until standard input ends.
+func serveNATS(dir, addr string) error {
+	server, err := local.StartNATS(local.NATSOptions{Dir: dir, Addr: addr})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(os.Stdout, "ready")
+	_, copyErr := io.Copy(io.Discard, os.Stdin)
+	return errors.Join(err, copyErr, server.Stop())
+}
+
+// processes is Ashbridge as separate processes, and a NATS server beside it, any of which can be killed.
+type processes struct {
+	*api
+	t        testing.TB
+	sim      *ashbytest.Simulator
+	ashby    *httptest.Server
+	dbURL    string
+	natsURL  string
+	natsDir  string
+	natsAddr string
+	binary   string
+	env      []string
+	logs     *logBuffer
+	httpAddr string
+
+	mu      sync.Mutex
+	running map[string]*child
+}
+
+// child is a process and what is needed to judge it.
+type child struct {
+	cmd   *exec.Cmd
+	stdin io.Closer
+	admin string
+	done  chan struct{}
+}
+
+// startProcesses builds the binary and starts NATS and the services named.
+func startProcesses(t testing.TB, options ashbytest.Options, services ...string) *processes {
+	t.Helper()
+	p := &processes{t: t, logs: &logBuffer{}, running: map[string]*child{}, dbURL: localtest.Database(t)}
+	p.sim = ashbytest.New(options)
+	p.ashby = httptest.NewServer(p.sim)
+	t.Cleanup(func() { p.sim.Close(); p.ashby.CloseClientConnections(); p.ashby.Close() })
+	dir := t.TempDir()
+	p.binary = buildBinary(t, dir)
+	p.natsDir, p.natsAddr, p.httpAddr = filepath.Join(dir, "nats"), freeAddr(t), freeAddr(t)
+	p.natsURL = "nats://" + p.natsAddr
+	keyset := filepath.Join(dir, "keyset.json")
+	if _, err := seal.Create(keyset); err != nil {
+		t.Fatal(err)
+	}
+	p.env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir,
+		"ASHBRIDGE_DATABASE_URL=" + p.dbURL, "ASHBRIDGE_NATS_URL=" + p.natsURL, "ASHBRIDGE_KEYSET_FILE=" + keyset,
+		"ASHBRIDGE_ADMIN_TOKEN=" + adminToken, "ASHBRIDGE_HTTP_ADDR=" + p.httpAddr,
+		"ASHBRIDGE_PUBLIC_URL=http://" + p.httpAddr, "ASHBRIDGE_ASHBY_URL=" + p.ashby.URL,
+		"ASHBRIDGE_ALLOW_PRIVATE_ASHBY=true", "ASHBRIDGE_LEASE_TTL=2s", "ASHBRIDGE_LOG_FORMAT=json",
+		"ASHBRIDGE_REQUESTS_PER_MINUTE=500000",
+	}
+	p.api = &api{t: t, base: "http://" + p.httpAddr, token: adminToken, http: &http.Client{Transport: &http.Transport{}, Timeout: patience}}
+	t.Cleanup(p.http.CloseIdleConnections)
+	t.Cleanup(p.stopAll)
+	p.migrate()
+	p.start("nats")
+	for _, s := range services {
+		p.start(s)
+	}
+	for _, s := range services {
+		p.waitReady(s)
+	}
+	return p
+}
+
+var built struct {
+	sync.Mutex
+	path string
+}
+
+// buildBinary builds the command once a test process.
+func buildBinary(t testing.TB, dir string) string {
+	t.Helper()
+	built.Lock()
+	defer built.Unlock()
+	if built.path != "" {
+		if raw, err := os.ReadFile(built.path); err == nil {
+			path := filepath.Join(dir, "ashbridge")
+			if err := os.WriteFile(path, raw, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}
+	}
+	path := filepath.Join(dir, "ashbridge")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, "../../cmd/ashbridge")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building the command: %v\n%s", err, out)
+	}
+	built.path = path
+	return path
+}
+
+// freeAddr is an address that was free a moment ago.
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ln.Close() }()
+	return ln.Addr().String()
+}
+
+func (p *processes) migrate() {
+	p.t.Helper()
+	cmd := exec.CommandContext(p.t.Context(), p.binary, "migrate")
+	cmd.Env = []string{"ASHBRIDGE_DATABASE_URL=" + p.dbURL}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		p.t.Fatalf("migrating: %v\n%s", err, out)
+	}
+}
+
+// start starts a service, or "nats", without waiting until it is ready.
+func (p *processes) start(name string) {
+	p.t.Helper()
+	c := &child{done: make(chan struct{}), admin: freeAddr(p.t)}
+	// The processes outlive the test's own context: they are ended by the clean-up, NATS last.
+	ctx := context.WithoutCancel(p.t.Context())
+	if name == "nats" {
+		exe, err := os.Executable()
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		c.cmd = exec.CommandContext(ctx, exe)
+		c.cmd.Env = append(os.Environ(), natsDirVariable+"="+p.natsDir, natsAddrVariable+"="+p.natsAddr)
+	} else {
+		c.cmd = exec.CommandContext(ctx, p.binary, name)
+		c.cmd.Env = append(append([]string{}, p.env...), "ASHBRIDGE_ADMIN_ADDR="+c.admin)
+	}
+	stdin, err := c.cmd.StdinPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	c.stdin = stdin
+	stdout, err := c.cmd.StdoutPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	c.cmd.Stderr = p.logs
+	if err := c.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	ready := make(chan struct{})
+	var readers sync.WaitGroup
+	readers.Go(func() {
+		lines := bufio.NewScanner(stdout)
+		for first := true; lines.Scan(); first = false {
+			if first {
+				close(ready)
+			}
+			_, _ = fmt.Fprintf(p.logs, "%s: %s\n", name, lines.Text())
+		}
+	})
+	go func() { // ends with the process, which stopAll waits for
+		defer close(c.done)
+		readers.Wait()
+		_ = c.cmd.Wait()
+	}()
+	p.mu.Lock()
+	p.running[name] = c
+	p.mu.Unlock()
+	if name == "nats" {
+		select {
+		case <-ready:
+		case <-c.done:
+			p.t.Fatalf("NATS did not start: %s", p.logs.tail())
+		}
+	}
+}
+
+func (p *processes) child(name string) *child {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.running[name]
+}
+
+// waitReady waits for a service's /readyz.
+func (p *processes) waitReady(name string) {
+	p.t.Helper()
+	c := p.child(name)
+	wait(p.t, name+" is ready", func() error {
+		resp, err := p.http.Get("http://" + c.admin + "/readyz")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = resp.Body.Close() }()
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("readyz: %d", resp.StatusCode)
+		}
+		return nil
+	}, p.logs.tail)
+}
+
+// kill ends a process as a crash would, and waits until it is gone.
+func (p *processes) kill(name string) {
+	p.t.Helper()
+	c := p.child(name)
+	if err := c.cmd.Process.Signal(syscall.SIGKILL); err != nil {
+		p.t.Fatalf("killing %s: %v", name, err)
+	}
+	<-c.done
+	_ = c.stdin.Close()
+}
+
+// stopAll ends all processes in good order, NATS last.
+func (p *processes) stopAll() {
+	names := []string{"gateway", "syncer", "notifier", "up", "nats"}
+	for _, name := range names {
+		c := p.child(name)
+		if c == nil {
+			continue
+		}
+		_ = c.stdin.Close()
+		if name != "nats" {
+			_ = c.cmd.Process.Signal(syscall.SIGTERM)
+		}
+		select {
+		case <-c.done:
+		case <-time.After(15 * time.Second):
+			p.t.Errorf("%s did not stop in 15 s\n%s", name, p.logs.tail())
+			_ = c.cmd.Process.Kill()
+			<-c.done
+		}
+	}
+}
+
+// cpu is the processor time that a service has used so far.
+func (p *processes) cpu(name string) time.Duration {
+	p.t.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.child(name).cmd.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	fields := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:]))
+	var user, system int64
+	if _, err := fmt.Sscan(fields[11]+" "+fields[12], &user, &system); err != nil {
+		p.t.Fatal(err)
+	}
+	const tick = 10 * time.Millisecond // USER_HZ is 100 on every Linux
+	return time.Duration(user+system) * tick
+}
+
+// rss is the resident memory of a service in bytes.
+func (p *processes) rss(name string) int64 {
+	p.t.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.child(name).cmd.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(raw)) {
+		var kb int64
+		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kb); n == 1 {
+			return kb << 10
+		}
+	}
+	p.t.Fatal("no VmRSS")
+	return 0
+}

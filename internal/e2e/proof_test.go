@@ -1,0 +1,235 @@
+package e2e
+
+import (
+	"database/sql"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bebitcoiner/ashbridge/ashby/ashbytest"
+	"github.com/bebitcoiner/ashbridge/schema/events"
+)
+
+// pollTries asks for a poll and waits until one that began afterwards has ended, well or badly.
+func (s *system) pollTries(e employer) {
+	s.t.Helper()
+	before := time.Now()
+	s.must(http.StatusAccepted, http.MethodPost, "/v1/connections/"+e.id+"/sync", nil)
+	s.eventually("a poll is tried", func() error {
+		now := s.connection(e.id).Sync
+		if now.PollStartedAt == nil || now.PollStartedAt.Before(before) || now.PollFinishedAt == nil || now.PollFinishedAt.Before(*now.PollStartedAt) {
+			return fmt.Errorf("not ended: %+v", now)
+		}
+		return nil
+	})
+}
+
+// TestNoFailureClosesAJob is P5, for each way in which Ashby may fail.
+func TestNoFailureClosesAJob(t *testing.T) {
+	t.Parallel()
+	faults := map[string]ashbytest.Fault{
+		"server error":          {Kind: ashbytest.FaultStatus, Status: 500},
+		"bad gateway":           {Kind: ashbytest.FaultStatus, Status: 502},
+		"too many requests":     {Kind: ashbytest.Fault429, RetryAfter: time.Second},
+		"truncated":             {Kind: ashbytest.FaultTruncated},
+		"a page instead":        {Kind: ashbytest.FaultHTML},
+		"error in form A":       {Kind: ashbytest.FaultErrorEnvelopeA, Code: "generic_internal_error"},
+		"not found in form A":   {Kind: ashbytest.FaultErrorEnvelopeA, Code: "job_posting_not_found"},
+		"error in form B":       {Kind: ashbytest.FaultErrorEnvelopeB, Code: "invalid_input"},
+		"error in form C":       {Kind: ashbytest.FaultErrorEnvelopeC},
+		"an empty list":         {Kind: ashbytest.FaultEmptyList},
+		"a shrunken list":       {Kind: ashbytest.FaultShrunkList, Keep: 0.5},
+		"a list shrunk by one":  {Kind: ashbytest.FaultShrunkList, Keep: 0.92},
+		"duplicate rows":        {Kind: ashbytest.FaultDuplicateRows},
+		"forbidden":             {Kind: ashbytest.FaultForbiddenPlain},
+		"wrong content type":    {Kind: ashbytest.FaultWrongContentType},
+		"no envelope":           {Kind: ashbytest.FaultNoSuccessField},
+		"listing is forbidden":  {Kind: ashbytest.FaultForbiddenPlain, Method: "jobPosting.list"},
+		"listing is empty":      {Kind: ashbytest.FaultEmptyList, Method: "jobPosting.list"},
+		"postings not found":    {Kind: ashbytest.FaultErrorEnvelopeA, Code: "job_posting_not_found", Method: "jobPosting.info"},
+		"jobs not found":        {Kind: ashbytest.FaultErrorEnvelopeA, Code: "job_not_found", Method: "job.info"},
+		"sync token is refused": {Kind: ashbytest.FaultRestartCode},
+	}
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, e := seeded(t, 12)
+			s.sim.Inject(fault)
+			s.pollTries(e)
+			// A webhook in the middle of it must not close the job either.
+			e.org.Retitle(first(t, e.org).ID, "Renamed during the fault")
+			s.pollTries(e)
+			s.noneClosed(e)
+			s.sim.ClearFaults()
+			s.poll(e)
+			s.noneClosed(e)
+			s.agreed(e)
+		})
+	}
+}
+
+func (s *system) noneClosed(e employer) {
+	s.t.Helper()
+	ms, err := readStream(s.t.Context(), s.nats.URL())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, m := range ms {
+		if m.Event.Type == events.JobClosed {
+			s.t.Errorf("%s was closed: %s\n%s", m.Subject, m.Event.Data, s.logs.tail())
+		}
+	}
+	for id, j := range s.jobs(e.id) {
+		if j.State != "open" {
+			s.t.Errorf("%s is %s", id, j.State)
+		}
+	}
+}
+
+func TestRevokedKeyClosesNothing(t *testing.T) {
+	t.Parallel()
+	s, e := seeded(t, 6)
+	e.org.RevokeKey(e.key)
+	s.pollTries(e)
+	s.eventually("the connection is unauthorized", func() error {
+		if got := s.connection(e.id); got.Status != "unauthorized" {
+			return fmt.Errorf("%s: %s", got.Status, got.StatusReason)
+		}
+		return nil
+	})
+	s.noneClosed(e)
+	e.org.MuteWebhooks(true)
+	e.org.Retitle(first(t, e.org).ID, "Changed while the key was dead")
+	s.must(http.StatusOK, http.MethodPatch, "/v1/connections/"+e.id,
+		map[string]any{"api_key": e.org.AddKey(ashbytest.KeyOptions{Title: "The new one"})})
+	s.agreed(e)
+	if got := s.connection(e.id); got.Status != "active" {
+		t.Errorf("after a new key: %s", got.Status)
+	}
+	s.noneClosed(e)
+}
+
+func TestMissingPermissionClosesNothing(t *testing.T) {
+	t.Parallel()
+	s, e := seeded(t, 6)
+	e.org.SetScopes(e.key, "organization:read")
+	s.pollTries(e)
+	s.noneClosed(e)
+	e.org.SetScopes(e.key, "jobs:read")
+	s.poll(e)
+	s.agreed(e)
+	s.noneClosed(e)
+}
+
+func TestDuplicateAndDisorderedWebhooks(t *testing.T) {
+	t.Parallel()
+	s, e := seeded(t, 6)
+	e.org.DuplicateWebhooks(3)
+	e.org.ShuffleWebhooks(30 * time.Millisecond)
+	p := first(t, e.org)
+	for i := range 20 {
+		e.org.Retitle(p.ID, fmt.Sprintf("Title number %d", i))
+		if i%5 == 0 {
+			e.org.Unpublish(p.ID)
+			e.org.Publish(p.ID)
+		}
+	}
+	if err := s.sim.WaitDelivered(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ms := s.agreed(e)
+	if got := folded(ms)[events.JobSubject(e.id, p.ID)]; got.Job.Job.Title != "Title number 19" {
+		t.Errorf("the last title on the stream is %q", got.Job.Job.Title)
+	}
+	judgeRefreshed(t, s.sim.Deliveries(), s.sim.Requests())
+}
+
+// TestUnchangedDataWritesNothing is P4.
+func TestUnchangedDataWritesNothing(t *testing.T) {
+	t.Parallel()
+	s, e := seeded(t, 20)
+	db := openSQL(t, s.dbURL)
+	s.poll(e) // lets everything settle
+	before := rowVersions(t, db)
+	for range 3 {
+		s.poll(e)
+	}
+	for table, n := range rowVersions(t, db) {
+		if n != before[table] {
+			t.Errorf("polls of unchanged data wrote to %s", table)
+		}
+	}
+}
+
+// rowVersions gives, for each table that holds data of Ashby's or of events, a number that changes with any write: the
+// count of rows and the sum of the transactions that wrote them.
+func rowVersions(t testing.TB, db *sql.DB) map[string]int64 {
+	t.Helper()
+	out := map[string]int64{}
+	for _, table := range []string{"records", "listings", "events", "outbox", "webhook_inbox", "holds", "connections"} {
+		n, err := number(t.Context(), db, `SELECT count(*) + coalesce(sum(xmin::text::bigint), 0) FROM `+table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[table] = n
+	}
+	return out
+}
+
+// TestEmployersStayApart is P6: two employers with the very same posting ids.
+func TestEmployersStayApart(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	a := s.sim.AddOrganization("alpha", "Alpha AG")
+	a.Generate(8)
+	b := s.sim.AddOrganization("beta", "Beta BV")
+	b.GenerateLike("alpha", 8)
+	ea, eb := s.connect(a, "a"), s.connect(b, "b")
+	s.synced(ea)
+	s.synced(eb)
+	p := first(t, a)
+	if _, same := b.Posting(p.ID); !same {
+		t.Fatal("the two organisations do not share ids")
+	}
+	a.Retitle(p.ID, "canary-of-alpha")
+	b.Unpublish(p.ID)
+	ms := s.agreed(ea, eb)
+	for _, m := range ms {
+		if strings.Contains(m.Subject, eb.id) && strings.Contains(string(m.Raw), "canary-of-alpha") {
+			t.Errorf("beta's subject %s carries alpha's data", m.Subject)
+		}
+	}
+	if got := s.jobs(ea.id)[p.ID]; got.State != "open" || got.Job.Title != "canary-of-alpha" {
+		t.Errorf("alpha's job: %+v", got)
+	}
+	if got := s.jobs(eb.id)[p.ID]; got.State != "closed" {
+		t.Errorf("beta's job: %+v", got)
+	}
+	s.must(http.StatusConflict, http.MethodGet, "/v1/jobs/"+p.ID, nil)
+	s.must(http.StatusOK, http.MethodGet, "/v1/jobs/"+p.ID+"?connection="+eb.id, nil)
+	// A webhook of alpha's with alpha's secret is nothing to beta's address.
+	if ea.secret == eb.secret {
+		t.Error("two connections share a webhook secret")
+	}
+	if err := a.AddWebhook("jobPostingUpdate", eb.doc.WebhookSetup.URLs["jobPostingUpdate"], ea.secret); err != nil {
+		t.Fatal(err)
+	}
+	a.Retitle(p.ID, "sent to the wrong address")
+	if err := s.sim.WaitDelivered(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	for _, d := range s.sim.Deliveries() {
+		if strings.HasPrefix(d.URL, eb.doc.WebhookSetup.URLs["jobPostingUpdate"]) && d.Org == "alpha" && d.Action != "ping" {
+			if d.Status/100 == 2 {
+				t.Errorf("alpha's signature was taken on beta's address: %d", d.Status)
+			}
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Error("the misdirected webhook was not tried")
+	}
+}
