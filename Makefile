@@ -1,0 +1,46 @@
+# Ashbridge. `make help` lists the targets.
+
+GO      ?= go
+BIN     := bin/ashbridge
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+TOOL    := $(GO) tool -modfile=tools/go.mod
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test bench lint fmt fuzz clean postgres compiler
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## set everything up and run the demo: one employer, live job events (Ctrl-C stops it)
+	@[ -n "$$ASHBRIDGE_DATABASE_URL" ] || ops/install-postgres.sh
+	@exec $(BIN) up --demo
+
+build: ## build bin/ashbridge
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/ashbridge
+
+test: postgres compiler ## set everything up and run all tests with the race detector
+	$(GO) test -race -timeout 10m ./...
+
+bench: postgres ## measure: webhook to event, ingest, first sync, unchanged poll, idle memory
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./internal/e2e
+
+fuzz: ## run each fuzz target for 30 s
+	@ops/fuzz.sh 30s
+
+lint: ## run the linters and look for dead code
+	$(GO) vet ./...
+	$(TOOL) golangci-lint run ./...
+	@ops/lint-files.sh
+
+fmt: ## format the code
+	$(TOOL) gofumpt -l -w $$(git ls-files '*.go')
+
+clean: ## remove what was built (data folders stay)
+	rm -rf bin
+
+postgres:
+	@ops/install-postgres.sh
+
+compiler:
+	@ops/install-cc.sh
