@@ -133,6 +133,9 @@ func judge(t *testing.T, b *bus.Bus, s *memStore, whole bool) {
 	defer s.mu.Unlock()
 	seen := map[string]uint64{}
 	for subject, l := range s.log {
+		if s.longClosed(subject) {
+			continue // whatever the stream has of it is left over below
+		}
 		msgs := subjects[subject]
 		delete(subjects, subject)
 		if len(msgs) == 0 || msgs[len(msgs)-1].version != l[len(l)-1].Version {
@@ -160,7 +163,7 @@ func judge(t *testing.T, b *bus.Bus, s *memStore, whole bool) {
 		}
 	}
 	for subject := range subjects {
-		t.Errorf("%s stands in the stream but not in the log", subject)
+		t.Errorf("%s stands in the stream but not in the log, or expired", subject)
 	}
 }
 

@@ -25,6 +25,7 @@ type metrics struct {
 	published                              *prometheus.CounterVec
 	changedLag, committedLag               *prometheus.HistogramVec
 	resyncs, repairs, repaired, dropped    prometheus.Counter
+	expired                                prometheus.Counter
 	failures                               *prometheus.CounterVec
 }
 
@@ -44,6 +45,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		repairs:  counter("repairs_total", "How often the stream was found to have lost messages."),
 		repaired: counter("repaired_events_total", "Events published again because the stream had lost them."),
 		dropped:  counter("dropped_histories_total", "Subjects whose messages before a gap were removed from the stream."),
+		expired:  counter("expired_total", "Jobs closed long ago that were removed from the stream."),
 		failures: counters("failures_total", "Failed attempts to work, by the part that failed.", "part"),
 	}
 	for _, t := range []events.Type{
@@ -63,7 +65,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	}
 	for _, c := range []prometheus.Collector{
 		m.outboxRows, m.outboxAge, m.held, m.leaseHeld, m.published, m.changedLag, m.committedLag, m.resyncs, m.repairs,
-		m.repaired, m.dropped, m.failures,
+		m.repaired, m.dropped, m.expired, m.failures,
 	} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the relay's metrics: %w", err)

@@ -3,7 +3,8 @@
 // It promises that every committed event reaches the stream, per job in the order of its versions, and that no event
 // stands in the stream twice, whatever crashes. It publishes atomic batches that the server takes only if the stream
 // ends where the relay believes it to end; after any doubt it reads the stream before it sends anything again. When the
-// stream lost messages it publishes them again from the log, with the same ids and versions.
+// stream lost messages it publishes them again from the log, with the same ids and versions. Jobs that were closed long
+// ago leave the stream whole; one that opens again goes on with its next version.
 //
 // One relay works, under a lease; others stand by. While NATS or Postgres is away, events wait in the outbox.
 package notifier
@@ -33,8 +34,11 @@ type Options struct {
 	Idle time.Duration
 	// AuditEvery is the pause between two looks at the stream's state; 10 s where zero.
 	AuditEvery time.Duration
-	Logger     *slog.Logger
-	Registerer prometheus.Registerer
+	// ExpireEvery is the pause between two looks for jobs that were closed longer than mirror.ClosedKept ago, which
+	// leave the stream; 1 h where zero. The first look is soon after this process began to relay.
+	ExpireEvery time.Duration
+	Logger      *slog.Logger
+	Registerer  prometheus.Registerer
 	// Now gives the time of events; time.Now where nil.
 	Now func() time.Time
 	// OnPublished is called for each event of the outbox once the server has it, in order, on the relay's goroutine; not
@@ -54,6 +58,9 @@ func (o *Options) setDefaults() error {
 	}
 	if o.AuditEvery <= 0 {
 		o.AuditEvery = 10 * time.Second
+	}
+	if o.ExpireEvery <= 0 {
+		o.ExpireEvery = time.Hour
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

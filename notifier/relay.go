@@ -35,8 +35,9 @@ type relay struct {
 	created    time.Time
 	last       uint64
 	// messages is how many messages the stream held at the last look; it never falls by itself.
-	messages  uint64
-	nextAudit time.Time
+	messages   uint64
+	nextAudit  time.Time
+	nextExpiry time.Time
 
 	// there are events known to be in the stream whose outbox rows may not be deleted yet, with their sequences.
 	there map[string]uint64
@@ -102,8 +103,14 @@ func (r *relay) runOnce(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	r.limit = bus.MaxBatch
+	if len(rows) == limit {
+		return 0, nil
+	}
+	if r.expiryDue() {
+		r.expire(ctx)
+	}
 	switch {
-	case len(rows) == limit:
+	case r.expiryDue():
 		return 0, nil
 	case r.heldRows > 0:
 		return max(r.Idle, heldIdle), nil

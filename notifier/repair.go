@@ -2,6 +2,7 @@ package notifier
 
 import (
 	"context"
+	"time"
 
 	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
@@ -14,7 +15,8 @@ const logPage = 500
 // Events in the outbox are no part of the log here; they follow by themselves.
 //
 // A gap in the middle cannot be filled, since a stream only grows at its end. There the older messages are removed, so
-// that each job's versions rise by one from the oldest one kept.
+// that each job's versions rise by one from the oldest one kept. That one may be any version: a job that opened again
+// after it had left the stream begins with its next.
 func (r *relay) repair(ctx context.Context) error {
 	places, last, err := r.Bus.LastVersions(ctx)
 	if err != nil {
@@ -29,6 +31,9 @@ func (r *relay) repair(ctx context.Context) error {
 	}
 	missing, err := p.anyMissing(ctx)
 	if err != nil {
+		return err
+	}
+	if err := p.noteUnlogged(ctx); err != nil {
 		return err
 	}
 	if missing {
@@ -50,6 +55,8 @@ type repairing struct {
 	// a version the log does not know: Postgres itself was set back.
 	published, dropped, ahead int
 	stuck                     map[string]bool
+	// logged are the subjects of which the log has something.
+	logged map[string]bool
 }
 
 func (p *repairing) closeHoles(ctx context.Context) error {
@@ -77,7 +84,9 @@ func (p *repairing) drop(ctx context.Context, subject string, before uint64) err
 // need be read.
 func (p *repairing) anyMissing(ctx context.Context) (bool, error) {
 	missing := false
+	p.logged = map[string]bool{}
 	err := p.eachLogged(ctx, 1, func(o mirror.Outgoing) error {
+		p.logged[o.Subject()] = true
 		switch last := p.places[o.Subject()].Version; {
 		case o.Version > last:
 			missing = true
@@ -87,6 +96,29 @@ func (p *repairing) anyMissing(ctx context.Context) (bool, error) {
 		return nil
 	})
 	return missing, err
+}
+
+// noteUnlogged tells the store of jobs that are in the stream though the log has nothing of them. Those that were closed
+// long ago had left the stream and came back with an older copy of it, possibly as open jobs; known to be there, they
+// expire again.
+func (p *repairing) noteUnlogged(ctx context.Context) error {
+	var found []mirror.Place
+	for subject, place := range p.places {
+		connection, posting, ok := bus.ParseJobSubject(subject)
+		if ok && !p.logged[subject] {
+			found = append(found, mirror.Place{
+				Connection: connection, Posting: posting, Version: place.Version, Seq: place.Seq,
+			})
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	if err := p.Store.Found(ctx, found); err != nil {
+		return p.storeError("noting jobs that the log has nothing of", err)
+	}
+	p.nextExpiry = time.Time{}
+	return nil
 }
 
 func (p *repairing) publishMissing(ctx context.Context) error {

@@ -111,7 +111,7 @@ func complete(t *testing.T, b *bus.Bus, s *memStore) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for subject, l := range s.log {
-		if places[subject].Version != l[len(l)-1].Version {
+		if !s.longClosed(subject) && places[subject].Version != l[len(l)-1].Version {
 			return false
 		}
 	}

@@ -27,6 +27,16 @@ type Store interface {
 	// that has each object's versions rising: the latest keep versions of each object. It pages by a cursor, empty at
 	// first; next is empty at the end.
 	// A listing whose latest event has left the log (it is kept 30 days) is returned as an event made from the listing,
-	// with the same id and version.
+	// with the same id and version. Listings that were closed longer than mirror.ClosedKept ago are left out, with all
+	// their events, until they open again.
 	Logged(ctx context.Context, cursor string, keep, limit int) (out []mirror.Outgoing, next string, err error)
+	// Expired returns at most limit listings that are closed, last changed longer than age ago by the database's clock,
+	// and have a place in the stream.
+	Expired(ctx context.Context, age time.Duration, limit int) ([]mirror.Place, error)
+	// Forgotten takes the listings' places in the stream from them, where they are still closed and neither version nor
+	// place has changed; others are left as they are, and that is no error.
+	Forgotten(ctx context.Context, places []mirror.Place) error
+	// Found gives closed listings that have no place in the stream the one they were found at, whatever version lies
+	// there. Others are left as they are.
+	Found(ctx context.Context, places []mirror.Place) error
 }

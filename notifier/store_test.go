@@ -38,6 +38,10 @@ type memStore struct {
 	// second that the writer does not know that it was.
 	beforeNote, afterNote func(ps []mirror.Published) error
 	readFault             error
+	// afterExpired runs when Expired is about to return something, beforeForgotten before Forgotten writes; its error
+	// means that nothing was written.
+	afterExpired    func()
+	beforeForgotten func() error
 }
 
 func newStore(t testing.TB) *memStore {
@@ -125,6 +129,14 @@ func (tx transaction) commit() {
 	defer tx.s.mu.Unlock()
 	tx.s.log[tx.o.Subject()] = append(tx.s.log[tx.o.Subject()], tx.o)
 	tx.s.outbox[tx.o.OutboxID] = tx.o
+}
+
+// commitAt makes and commits an event of a job at some time.
+func (s *memStore) commitAt(connection, posting string, typ events.Type, at time.Time) {
+	tx := s.begin(connection, posting)
+	tx.o.Type, tx.o.CreatedAt = typ, at
+	tx.o.Data = s.dataOf(tx.o)
+	tx.commit()
 }
 
 // commit makes and commits n events of an object.
@@ -240,6 +252,9 @@ func (s *memStore) Logged(_ context.Context, cursor string, keep, limit int) ([]
 	slices.Sort(subjects)
 	var all []mirror.Outgoing
 	for _, subject := range subjects {
+		if s.longClosed(subject) {
+			continue
+		}
 		var l []mirror.Outgoing
 		for _, o := range s.log[subject] {
 			if _, waits := s.outbox[o.OutboxID]; !waits {
@@ -259,4 +274,80 @@ func (s *memStore) Logged(_ context.Context, cursor string, keep, limit int) ([]
 		next = strconv.Itoa(to)
 	}
 	return all[min(from, to):to], next, nil
+}
+
+// longClosed says whether a job was closed so long ago that it is not to be in the stream. The caller holds mu.
+func (s *memStore) longClosed(subject string) bool {
+	l := s.log[subject]
+	last := l[len(l)-1]
+	return last.Type == events.JobClosed && time.Since(last.CreatedAt) > mirror.ClosedKept
+}
+
+func (s *memStore) Expired(_ context.Context, age time.Duration, limit int) ([]mirror.Place, error) {
+	s.mu.Lock()
+	var places []mirror.Place
+	for subject, l := range s.log {
+		last := l[len(l)-1]
+		p, placed := s.seqs[subject]
+		// Unlike a real closing of that age, one that a test has just committed may still be in the outbox.
+		placed = placed && p.Version == last.Version
+		if placed && age == mirror.ClosedKept && s.longClosed(subject) && len(places) < limit {
+			places = append(places, mirror.Place{
+				Connection: last.Connection, Posting: last.Posting, Version: last.Version, Seq: p.Seq,
+			})
+		}
+	}
+	after := s.afterExpired
+	s.mu.Unlock()
+	if after != nil && len(places) > 0 {
+		after()
+	}
+	return places, nil
+}
+
+func (s *memStore) Forgotten(ctx context.Context, places []mirror.Place) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.beforeForgotten != nil {
+		if err := s.beforeForgotten(); err != nil {
+			return err
+		}
+	}
+	for _, p := range places {
+		l := s.log[p.Subject()]
+		last := l[len(l)-1]
+		if last.Type == events.JobClosed && last.Version == p.Version && s.seqs[p.Subject()].Seq == p.Seq {
+			delete(s.seqs, p.Subject())
+		}
+	}
+	return nil
+}
+
+func (s *memStore) Found(_ context.Context, places []mirror.Place) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range places {
+		l := s.log[p.Subject()]
+		if len(l) == 0 || l[len(l)-1].Type != events.JobClosed || s.seqs[p.Subject()].Seq > 0 {
+			continue
+		}
+		s.seqs[p.Subject()] = mirror.Published{Outgoing: l[len(l)-1], Seq: p.Seq}
+	}
+	return nil
+}
+
+// placed is how many long closed jobs the store believes to be in the stream.
+func (s *memStore) placed() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for subject, p := range s.seqs {
+		if p.Seq > 0 && s.longClosed(subject) {
+			n++
+		}
+	}
+	return n
 }

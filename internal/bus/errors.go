@@ -11,17 +11,17 @@ import (
 )
 
 var (
-	// ErrWrongLastSequence: the stream's last sequence is not the expected one, so that nothing was stored. Another
-	// writer wrote, or the stream lost its end.
+	// ErrWrongLastSequence means that the stream's last sequence is not the expected one, so that nothing was stored.
+	// Another writer wrote, or the stream lost its end.
 	ErrWrongLastSequence = errors.New("stream is not where it was expected")
-	// ErrUnknownOutcome: the messages may have been stored or not. Read the stream before sending them again.
+	// ErrUnknownOutcome means that the messages may have been stored or not. Read the stream before sending them again.
 	ErrUnknownOutcome = errors.New("outcome of the publish is unknown")
-	// ErrDuplicate: a message id is in the server's short memory of ids; nothing was stored. Its memory outlives a
-	// purge, so that this does not prove the message to be there.
+	// ErrDuplicate means that a message id is in the server's short memory of ids; nothing was stored. Its memory
+	// outlives a purge, so that this does not prove the message to be there.
 	ErrDuplicate = errors.New("message id was seen a moment ago")
-	// ErrTooLarge: a message is larger than the server or the stream takes; nothing was stored.
+	// ErrTooLarge means that a message is larger than the server or the stream takes; nothing was stored.
 	ErrTooLarge = errors.New("message is too large")
-	// ErrNoStream: the stream does not exist, or JetStream does not answer; nothing was stored.
+	// ErrNoStream means that the stream does not exist, or JetStream does not answer; nothing was stored.
 	ErrNoStream = errors.New("stream is not there")
 
 	errDisconnected = errors.New("connection to NATS was lost")

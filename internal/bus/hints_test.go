@@ -191,8 +191,12 @@ func TestPublishHintRefusesForeignTokens(t *testing.T) {
 	t.Parallel()
 	b := bustest.Ready(t, bustest.Connect(t, bustest.StartServer(t).URL()))
 	for _, h := range []mirror.Hint{
-		{}, {Connection: "c"}, {Connection: "c.d", Kind: mirror.HintPoll}, {Connection: "c", Kind: "posting"},
-		{Connection: "c", Kind: "posting", ID: "*"}, {Connection: "c", Kind: "posting", ID: "a b"},
+		{},
+		{Connection: "c"},
+		{Connection: "c.d", Kind: mirror.HintPoll},
+		{Connection: "c", Kind: "posting"},
+		{Connection: "c", Kind: "posting", ID: "*"},
+		{Connection: "c", Kind: "posting", ID: "a b"},
 		{Connection: "c", Kind: mirror.HintPoll, ID: "1"},
 	} {
 		if err := b.PublishHint(t.Context(), h); err == nil {

@@ -41,6 +41,16 @@ func HintSubject(h mirror.Hint) string {
 	return s
 }
 
+// ParseJobSubject reads what events.JobSubject wrote; ok is false for any other subject.
+func ParseJobSubject(subject string) (connection, posting string, ok bool) {
+	tokens := strings.Split(subject, ".")
+	if len(tokens) != 4 {
+		return "", "", false
+	}
+	connection, posting = tokens[2], tokens[3]
+	return connection, posting, events.JobSubject(connection, posting) == subject
+}
+
 // ParseHintSubject reads what HintSubject wrote. It refuses a subject whose parts could not have come from it.
 func ParseHintSubject(subject string) (mirror.Hint, error) {
 	rest, ok := strings.CutPrefix(subject, hintPrefix)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
 func TestHintSubjectRoundTrip(t *testing.T) {
@@ -45,4 +46,17 @@ func FuzzParseHintSubject(f *testing.F) {
 			t.Fatalf("%q was read as %+v, which is written %q", s, h, bus.HintSubject(h))
 		}
 	})
+}
+
+func TestParseJobSubject(t *testing.T) {
+	t.Parallel()
+	connection, posting, ok := bus.ParseJobSubject(events.JobSubject("c", "p"))
+	if !ok || connection != "c" || posting != "p" {
+		t.Errorf("read as %q, %q, %v", connection, posting, ok)
+	}
+	for _, s := range []string{"", "jobs.v1.c", "jobs.v1.c.p.q", "jobs.v2.c.p", "connections.v1.c", "hints.1.c.poll"} {
+		if _, _, ok := bus.ParseJobSubject(s); ok {
+			t.Errorf("%q was taken for a job's", s)
+		}
+	}
 }

@@ -27,8 +27,8 @@ type JobsState struct {
 	// stream.
 	Created time.Time
 	LastSeq uint64
-	// Messages is how many the stream holds. As long as only the relay writes it never falls, since a message above
-	// KeptPerSubject leaves when another comes.
+	// Messages is how many the stream holds. As long as only the relay writes it never falls but by DropBefore, since a
+	// message above KeptPerSubject leaves when another comes.
 	Messages uint64
 }
 
@@ -113,9 +113,9 @@ func (b *Bus) LastVersions(ctx context.Context) (map[string]Place, uint64, error
 	return places, last, nil
 }
 
-// DropBefore removes the messages of one subject of JOBS that lie below seq, all of them where seq is 0. It serves the
-// repair of a subject that lost a message in its middle: what lies before the gap can no longer be part of a history
-// without gaps.
+// DropBefore removes the messages of one subject of JOBS that lie below seq, all of them where seq is 0; the stream's
+// last sequence stays as it is. It serves the repair of a subject that lost a message in its middle, since what lies
+// before the gap can no longer be part of a history without gaps, and the expiry of jobs that were closed long ago.
 func (b *Bus) DropBefore(ctx context.Context, subject string, seq uint64) error {
 	ctx, done := b.call(ctx, apiTimeout)
 	defer done()
@@ -128,7 +128,7 @@ func (b *Bus) DropBefore(ctx context.Context, subject string, seq uint64) error 
 		opts = append(opts, jetstream.WithPurgeSequence(seq))
 	}
 	if err := stream.Purge(ctx, opts...); err != nil {
-		return fmt.Errorf("removing messages before a gap: %w", because(ctx, err))
+		return fmt.Errorf("removing messages of a subject: %w", because(ctx, err))
 	}
 	return nil
 }

@@ -18,8 +18,17 @@ func TestMassClosing(t *testing.T) {
 		public, vanished int
 		want             bool
 	}{
-		{0, 0, false}, {3, 3, false}, {4, 4, true}, {10, 3, false}, {10, 4, true}, {13, 4, true}, {14, 4, false},
-		{100, 30, false}, {100, 31, true}, {1000, 300, false}, {1000, 301, true},
+		{0, 0, false},
+		{3, 3, false},
+		{4, 4, true},
+		{10, 3, false},
+		{10, 4, true},
+		{13, 4, true},
+		{14, 4, false},
+		{100, 30, false},
+		{100, 31, true},
+		{1000, 300, false},
+		{1000, 301, true},
 	}
 	for _, tt := range tests {
 		if got := mirror.MassClosing(tt.public, tt.vanished); got != tt.want {

@@ -24,28 +24,42 @@ func TestBuildReport(t *testing.T) {
 		states   string // scope=state, in order
 		advice   []string
 	}{
-		{name: "just right", info: key("apiKeys:read", "jobs:read", "organization:read"), readable: true, ok: true, probedBy: "apiKey.info",
-			states: "jobs:read=granted organization:read=granted apiKeys:read=granted"},
-		{name: "no organisation", info: key("apiKeys:read", "jobs:read"), ok: true, probedBy: "apiKey.info",
+		{
+			name: "just right", info: key("apiKeys:read", "jobs:read", "organization:read"), readable: true, ok: true, probedBy: "apiKey.info",
+			states: "jobs:read=granted organization:read=granted apiKeys:read=granted",
+		},
+		{
+			name: "no organisation", info: key("apiKeys:read", "jobs:read"), ok: true, probedBy: "apiKey.info",
 			states: "jobs:read=granted organization:read=missing apiKeys:read=granted",
-			advice: []string{"Give the key read on Organization: Ashby → Admin → Integrations → API Keys → “Ashbridge” → "}},
-		{name: "no jobs", info: key("apiKeys:read", "organization:read"), ok: false, probedBy: "apiKey.info",
+			advice: []string{"Give the key read on Organization: Ashby → Admin → Integrations → API Keys → “Ashbridge” → "},
+		},
+		{
+			name: "no jobs", info: key("apiKeys:read", "organization:read"), ok: false, probedBy: "apiKey.info",
 			states: "jobs:read=missing organization:read=granted apiKeys:read=granted",
-			advice: []string{"Give the key read on Jobs; without it"}},
-		{name: "too much", info: key("jobs:write", "jobs:read", "organization:read", "apiKeys:read", "candidates:read", "teleport:read", "jobs:write"),
+			advice: []string{"Give the key read on Jobs; without it"},
+		},
+		{
+			name: "too much", info: key("jobs:write", "jobs:read", "organization:read", "apiKeys:read", "candidates:read", "teleport:read", "jobs:write"),
 			ok: true, probedBy: "apiKey.info",
 			states: "jobs:read=granted organization:read=granted apiKeys:read=granted " +
 				"candidates:read=excess jobs:write=excess teleport:read=excess",
-			advice: []string{"Take read on Candidates", "Take write on Jobs", "Take read on teleport"}},
-		{name: "the key may not say", readable: true, ok: true, probedBy: "jobPosting.list",
+			advice: []string{"Take read on Candidates", "Take write on Jobs", "Take read on teleport"},
+		},
+		{
+			name: "the key may not say", readable: true, ok: true, probedBy: "jobPosting.list",
 			states: "jobs:read=granted organization:read=unknown apiKeys:read=missing",
-			advice: []string{"Give the key read on API Keys: Ashby → Admin → Integrations → API Keys → the key → "}},
-		{name: "nothing is allowed", ok: false, probedBy: "jobPosting.list",
+			advice: []string{"Give the key read on API Keys: Ashby → Admin → Integrations → API Keys → the key → "},
+		},
+		{
+			name: "nothing is allowed", ok: false, probedBy: "jobPosting.list",
 			states: "jobs:read=missing organization:read=unknown apiKeys:read=missing",
-			advice: []string{"Give the key read on Jobs; without it", "Give the key read on API Keys"}},
-		{name: "an old answer without scopes", info: &ashby.APIKey{Title: "feed"}, readable: true, ok: true, probedBy: "apiKey.info",
+			advice: []string{"Give the key read on Jobs; without it", "Give the key read on API Keys"},
+		},
+		{
+			name: "an old answer without scopes", info: &ashby.APIKey{Title: "feed"}, readable: true, ok: true, probedBy: "apiKey.info",
 			states: "jobs:read=granted organization:read=unknown apiKeys:read=granted",
-			advice: []string{"Name a key “Ashbridge”"}},
+			advice: []string{"Name a key “Ashbridge”"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -25,8 +25,10 @@ func TestPublic(t *testing.T) {
 		{name: "job closed at Ashby but still published", spoil: func(_ *posting, j *ashby.Job) { j.Status = "Closed" }},
 		{name: "job of a status yet unknown", spoil: func(_ *posting, j *ashby.Job) { j.Status = "OnHold" }},
 		{name: "draft posting", spoil: func(p *posting, _ *ashby.Job) { p.Status = "Draft" }, reason: events.ReasonUnpublished},
-		{name: "draft posting that says no more", spoil: func(p *posting, _ *ashby.Job) { *p = posting{ID: "p", Status: "Draft"} },
-			withoutJob: true, reason: events.ReasonUnpublished},
+		{
+			name: "draft posting that says no more", spoil: func(p *posting, _ *ashby.Job) { *p = posting{ID: "p", Status: "Draft"} },
+			withoutJob: true, reason: events.ReasonUnpublished,
+		},
 		{name: "unlisted", spoil: func(p *posting, _ *ashby.Job) { p.IsListed = &no }, reason: events.ReasonUnlisted},
 		{name: "internal board", spoil: func(p *posting, _ *ashby.Job) { p.ExternalLink = "" }, reason: events.ReasonInternal},
 		{name: "confidential job", spoil: func(_ *posting, j *ashby.Job) { j.Confidential = true }, reason: events.ReasonConfidential},

@@ -208,7 +208,7 @@ func TestAPartitionIsNotTakenWhileAnApplyRuns(t *testing.T) {
 	b.connect("acme")
 	part := mirror.Part("acme")
 	tx := b.raw.MustBeginTx(t.Context(), nil)
-	defer tx.Rollback()
+	defer func() { _ = tx.Rollback() }()
 	// What Apply does first, then the lease expires under it.
 	tx.MustExecContext(t.Context(), `SELECT part FROM partitions WHERE part = $1 FOR KEY SHARE`, part)
 	b.exec(`UPDATE partitions SET expires_at = '-infinity'`)

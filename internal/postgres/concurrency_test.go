@@ -173,7 +173,7 @@ func TestApplyDecidesAnewWhenOvertaken(t *testing.T) {
 	b := setup(t)
 	b.connect("acme")
 	first := b.raw.MustBeginTx(t.Context(), nil)
-	defer first.Rollback()
+	defer func() { _ = first.Rollback() }()
 	first.MustExecContext(t.Context(), `
 		INSERT INTO listings (connection_id, posting_id, state, version, job, hash, translator, changed_at, observed_at,
 			event_id, event_created_at, updated_at)

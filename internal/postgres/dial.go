@@ -20,7 +20,7 @@ func (d deadlineDialer) Dial(network, address string) (net.Conn, error) {
 
 // DialTimeout satisfies pq.Dialer.
 func (d deadlineDialer) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
-	conn, err := net.DialTimeout(network, address, timeout)
+	conn, err := net.DialTimeout(network, address, timeout) //nolint:noctx // lib/pq's interface gives no context here
 	if err != nil {
 		return nil, err
 	}

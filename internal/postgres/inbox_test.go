@@ -97,7 +97,8 @@ func TestOverdueInbox(t *testing.T) {
 		t.Errorf("too soon: %v", got)
 	}
 	want := []mirror.Hint{
-		{Connection: "acme", Kind: "posting", ID: "p1"}, {Connection: "acme", Kind: "job", ID: "j1"},
+		{Connection: "acme", Kind: "posting", ID: "p1"},
+		{Connection: "acme", Kind: "job", ID: "j1"},
 		{Connection: "beta", Kind: "posting", ID: "p1"},
 	}
 	if diff := cmp.Diff(want, overdue(parts, 0, 10)); diff != "" {

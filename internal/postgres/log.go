@@ -31,7 +31,8 @@ type loggedRow struct {
 // posting and version: the latest keep versions of each object. It pages by a cursor, empty at first; next is empty at
 // the end. A listing whose latest event has left the log is returned as an event made from the listing, with the same id
 // and version: job.closed where it is closed, else job.published. What is in the outbox counts among the latest versions
-// though it is not returned, since the relay publishes it after.
+// though it is not returned, since the relay publishes it after. Listings that were closed longer than mirror.ClosedKept
+// ago are left out, with all their events, until they open again.
 func (n Notifier) Logged(
 	ctx context.Context, cursor string, keep, limit int,
 ) (out []mirror.Outgoing, next string, err error) {
@@ -77,6 +78,7 @@ func (n Notifier) logged(ctx context.Context, after logCursor, keep, limit int) 
 			LEFT JOIN listings l ON l.connection_id = e.connection_id AND l.posting_id = e.posting_id
 			WHERE (e.connection_id, e.posting_id, e.version) > ($1, $2, $3)
 				AND e.version > COALESCE(l.version, c.event_version) - $4
+				AND (l.state IS DISTINCT FROM 'closed' OR l.updated_at >= now() - make_interval(secs => $6))
 				AND NOT EXISTS (SELECT FROM outbox o WHERE o.event_id = e.id)
 			ORDER BY e.connection_id, e.posting_id, e.version
 			LIMIT $5
@@ -88,6 +90,7 @@ func (n Notifier) logged(ctx context.Context, after logCursor, keep, limit int) 
 				l.job, TRUE, l.reason, l.changed_at, l.observed_at
 			FROM listings l
 			WHERE (l.connection_id, l.posting_id, l.version) > ($1, $2, $3)
+				AND (l.state <> 'closed' OR l.updated_at >= now() - make_interval(secs => $6))
 				AND NOT EXISTS (
 					SELECT FROM events e WHERE e.created_at = l.event_created_at AND e.id = l.event_id
 				)
@@ -95,7 +98,8 @@ func (n Notifier) logged(ctx context.Context, after logCursor, keep, limit int) 
 			LIMIT $5
 		)
 		ORDER BY connection_id, posting_id, version
-		LIMIT $5`, after.Connection, after.Posting, after.Version, keep, limit)
+		LIMIT $5`, after.Connection, after.Posting, after.Version, keep, limit,
+		mirror.ClosedKept.Seconds())
 	return rows, err
 }
 

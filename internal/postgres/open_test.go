@@ -62,7 +62,7 @@ func TestASilentServerHoldsNobody(t *testing.T) {
 		for {
 			c, err := l.Accept()
 			if err != nil {
-				return nil
+				return nil //nolint:nilerr // the listener was closed, which ends this
 			}
 			conns.Go(func() error {
 				_, err := io.Copy(io.Discard, c)
@@ -136,7 +136,7 @@ func newProxy(t *testing.T, server *url.URL) *proxy {
 		for {
 			in, err := l.Accept()
 			if err != nil {
-				return nil
+				return nil //nolint:nilerr // the listener was closed, which ends this
 			}
 			out, err := net.Dial("unix", socket)
 			if err != nil {
@@ -176,7 +176,7 @@ func TestAStatementThatTakesTooLongIsUnavailable(t *testing.T) {
 	b.connect("acme")
 	db := open(t, postgres.Options{URL: b.url, StatementTimeout: 200 * time.Millisecond})
 	tx := b.raw.MustBeginTx(t.Context(), nil)
-	defer tx.Rollback()
+	defer func() { _ = tx.Rollback() }()
 	tx.MustExecContext(t.Context(), `SELECT id FROM connections FOR UPDATE`)
 	if err := db.Gateway().MakeDue(t.Context(), "acme"); !errors.Is(err, mirror.ErrUnavailable) {
 		t.Errorf("%v", err)

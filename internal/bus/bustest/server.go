@@ -39,7 +39,7 @@ func StartServer(t testing.TB) *Server {
 // NewServer has a port, but runs only from Start on.
 func NewServer(t testing.TB) *Server {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
