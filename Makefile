@@ -31,6 +31,7 @@ fuzz: ## run each fuzz target for 30 s
 lint: ## run the linters and look for dead code
 	$(GO) vet ./...
 	$(TOOL) golangci-lint run ./...
+	@dead=$$($(TOOL) deadcode -test ./...) && [ -z "$$dead" ] || { echo "$$dead"; exit 1; }
 	@ops/lint-files.sh
 
 fmt: ## format the code

@@ -3,25 +3,7 @@
 # otherwise says what it installs and installs it with the system's package manager. With ASHBRIDGE_DRY_RUN=1 it only
 # prints the commands that it would run.
 set -eu
-
-run() {
-	if [ "${ASHBRIDGE_DRY_RUN:-}" = 1 ]; then
-		echo "$*"
-	else
-		"$@"
-	fi
-}
-
-as_root() {
-	if [ "$(id -u)" = 0 ]; then
-		run "$@"
-	elif command -v sudo >/dev/null 2>&1; then
-		run sudo "$@"
-	else
-		echo "Installing a C compiler needs root: run \`$*\` as root." >&2
-		exit 1
-	fi
-}
+. "$(dirname "$0")/packages.sh"
 
 # works succeeds when a compiler can make a program, C library and all.
 works() {

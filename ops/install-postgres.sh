@@ -3,6 +3,8 @@
 # what it installs and installs it with the system's package manager. With ASHBRIDGE_DRY_RUN=1 it only prints the
 # commands that it would run.
 set -eu
+without_root=", or set ASHBRIDGE_DATABASE_URL to a server you have"
+. "$(dirname "$0")/packages.sh"
 
 # usable succeeds when a folder has initdb and postgres of at least version 15 side by side.
 usable() {
@@ -29,27 +31,6 @@ installed() {
 		usable "$dir" && return 0
 	done
 	return 1
-}
-
-# run executes a command, or prints it in a dry run.
-run() {
-	if [ "${ASHBRIDGE_DRY_RUN:-}" = 1 ]; then
-		echo "$*"
-	else
-		"$@"
-	fi
-}
-
-# as_root runs a command as root.
-as_root() {
-	if [ "$(id -u)" = 0 ]; then
-		run "$@"
-	elif command -v sudo >/dev/null 2>&1; then
-		run sudo "$@"
-	else
-		echo "Installing PostgreSQL needs root: run \`$*\` as root, or set ASHBRIDGE_DATABASE_URL to a server you have." >&2
-		exit 1
-	fi
 }
 
 # keep_cluster_from_starting tells Debian's packages to make no server of their own, which would take port 5432 and run

@@ -26,7 +26,7 @@ done
 
 for doc in $(git ls-files --cached --others --exclude-standard '*.md'); do
 	dir=$(dirname "$doc")
-	for link in $(grep -oE '\]\([^)#: ]+' "$doc" | sed 's/^](//'); do
+	for link in $(grep -oE '\]\([^)#: ]+[)#]' "$doc" | sed 's/^](//; s/.$//'); do
 		if [ ! -e "$dir/$link" ]; then
 			echo "$doc links to $link, which does not exist" >&2
 			fail=1

@@ -21,15 +21,19 @@ func TestHTML(t *testing.T) {
 		{"script goes with its content", `<p>a</p><script>alert(1)</script><p>b</p>`, `<p>a</p><p>b</p>`},
 		{"handlers go", `<p onclick="x()" ONMOUSEOVER=y()>a</p>`, `<p>a</p>`},
 		{"svg handler goes", `<svg onload=alert(1)><p>a</p></svg>`, `<p>a</p>`},
-		{"links leave the page", `<a href="https://a.example/x?a=1&b=2">a</a>`,
-			`<a href="https://a.example/x?a=1&amp;b=2" rel="nofollow noopener" target="_blank">a</a>`},
+		{
+			"links leave the page", `<a href="https://a.example/x?a=1&b=2">a</a>`,
+			`<a href="https://a.example/x?a=1&amp;b=2" rel="nofollow noopener" target="_blank">a</a>`,
+		},
 		{"mail links", `<a href="mailto:a@b.example">mail</a>`, `<a href="mailto:a@b.example" rel="nofollow">mail</a>`},
 		{"javascript links lose the link", `<a href="javascript:alert(1)">a</a>`, `a`},
 		{"disguised javascript links too", "<a href=\" jav\tascript:alert(1)\">a</a>", `a`},
 		{"data links too", `<a href="data:text/html,x">a</a>`, `a`},
 		{"relative links too", `<a href="/x">a</a>`, `a`},
-		{"https images stay", `<img src="https://a.example/x.png" alt="x" width="9" onerror="y()">`,
-			`<img src="https://a.example/x.png" alt="x"/>`},
+		{
+			"https images stay", `<img src="https://a.example/x.png" alt="x" width="9" onerror="y()">`,
+			`<img src="https://a.example/x.png" alt="x"/>`,
+		},
 		{"http images go", `a<img src="http://a.example/x.png">b`, `ab`},
 		{"data images go", `a<img src="data:image/png;base64,AAAA">b`, `ab`},
 		{"images without source go", `a<img onerror=x()>b`, `ab`},
@@ -45,8 +49,10 @@ func TestHTML(t *testing.T) {
 		{"a link in a link settles", `<a href="https://a.example">a<table><a href="https://b.example">b</table>x`, strings.ReplaceAll(
 			`<a href="https://a.example"R>a</a><a href="https://b.example"R>b</a><table></table><a href="https://b.example"R>x</a>`,
 			"R", ` rel="nofollow noopener" target="_blank"`)},
-		{"tables", `<table><tr><td colspan="2" bgcolor=red>a</td></tr></table>`,
-			`<table><tbody><tr><td colspan="2">a</td></tr></tbody></table>`},
+		{
+			"tables", `<table><tr><td colspan="2" bgcolor=red>a</td></tr></table>`,
+			`<table><tbody><tr><td colspan="2">a</td></tr></tbody></table>`,
+		},
 		{"zero bytes go", "<p>a\x00b</p>", `<p>ab</p>`},
 	}
 	c := markup.New()
@@ -101,12 +107,16 @@ func TestText(t *testing.T) {
 		{"paragraphs", "<h1>About</h1><p>One\n two.</p><p></p><p>Three.</p>", "About\n\nOne two.\n\nThree."},
 		{"line breaks", "a<br>b<br/>c", "a\nb\nc"},
 		{"inline elements do not part words", "<p>Add<strong>itional</strong> <em>pay</em></p>", "Additional pay"},
-		{"lists", "<p>We offer</p><ul><li><p>pay</p></li><li>time<ul><li>more</li></ul></li></ul><p>Join</p>",
-			"We offer\n\n- pay\n- time\n  - more\n\nJoin"},
+		{
+			"lists", "<p>We offer</p><ul><li><p>pay</p></li><li>time<ul><li>more</li></ul></li></ul><p>Join</p>",
+			"We offer\n\n- pay\n- time\n  - more\n\nJoin",
+		},
 		{"numbered lists", "<ol><li>a</li><li>b<br>c</li></ol>", "1. a\n2. b\n   c"},
 		{"list at the beginning of an item", "<ul><li><ul><li>a</li><li>b</li></ul></li></ul>", "- - a\n  - b"},
-		{"links", `<a href="https://a.example/x">Apply</a> or <a href="https://b.example">https://b.example</a>`,
-			"Apply (https://a.example/x) or https://b.example"},
+		{
+			"links", `<a href="https://a.example/x">Apply</a> or <a href="https://b.example">https://b.example</a>`,
+			"Apply (https://a.example/x) or https://b.example",
+		},
 		{"mail", `<a href="mailto:a@b.example">a@b.example</a>`, "a@b.example"},
 		{"quotes", "<blockquote><p>a</p><p>b</p></blockquote>c", "> a\n\n> b\n\nc"},
 		{"tables", "<table><tr><th>a</th><th>b</th></tr><tr><td>c</td><td>d</td></tr></table>", "a | b\nc | d"},
