@@ -21,7 +21,7 @@ works && exit 0
 echo "There is no working C compiler. Go's race detector needs one, so it is installed now from the system's packages." >&2
 if command -v apt-get >/dev/null 2>&1; then
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get update
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y gcc libc6-dev
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev
 elif command -v dnf >/dev/null 2>&1; then
 	as_root dnf install -y gcc glibc-devel
 elif command -v apk >/dev/null 2>&1; then

@@ -48,7 +48,7 @@ echo "PostgreSQL 15 or newer is not installed. Ashbridge keeps its data in it, s
 if command -v apt-get >/dev/null 2>&1; then
 	keep_cluster_from_starting
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get update
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y postgresql
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends postgresql
 elif command -v dnf >/dev/null 2>&1; then
 	as_root dnf install -y postgresql-server
 elif command -v apk >/dev/null 2>&1; then

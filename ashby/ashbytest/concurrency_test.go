@@ -27,9 +27,9 @@ func TestEverythingAtOnce(t *testing.T) {
 				b.org.ChurnOnce(rng)
 				_ = b.sim.Requests()
 				_ = b.sim.Deliveries()
-				if err := b.sim.Save(io.Discard); err != nil {
-					t.Error(err)
-				}
+			}
+			if err := b.sim.Save(io.Discard); err != nil {
+				t.Error(err)
 			}
 		})
 		hands.Go(func() {

@@ -6,5 +6,6 @@
 // undocumented extras and employer HTML, and able to fail in every way that the switches in Fault name. Where Ashby's
 // behaviour is not documented, it picks the variant that is harder for a client and says so at that place.
 //
-// Generated ids, titles, texts and keys depend on Options.Seed and the organisation's slug alone.
+// Generated ids, titles, texts and keys depend on Options.Seed and the organisation's slug alone. Save and Load carry a
+// simulator's state from one process to the next.
 package ashbytest

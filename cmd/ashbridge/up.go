@@ -152,7 +152,13 @@ func (u *upProcess) openNATS(ctx context.Context) error {
 		o.URL, o.InProcess = server.URL(), server
 		u.say("NATS       %s   stream JOBS, subjects jobs.v1.> and connections.v1.>", server.URL())
 	}
-	return u.openBus(ctx, o)
+	if err := u.openBus(ctx, o); err != nil {
+		return err
+	}
+	if u.Config.NATSURL == "" { // our own server: its streams are there in milliseconds
+		return u.Bus.WaitReady(ctx)
+	}
+	return nil
 }
 
 // openSecrets loads the keyset and the admin token, and makes what is missing in the data folder.
