@@ -233,3 +233,39 @@ func TestEmployersStayApart(t *testing.T) {
 		t.Error("the misdirected webhook was not tried")
 	}
 }
+
+// TestMassDisappearanceIsHeld deletes most postings at once: nothing closes until a second listing, five minutes later,
+// agrees.
+func TestMassDisappearanceIsHeld(t *testing.T) {
+	t.Parallel()
+	s, e := seeded(t, 12)
+	e.org.MuteWebhooks(true)
+	gone := e.org.Postings()[:8]
+	for _, p := range gone {
+		e.org.DeletePosting(p.ID)
+	}
+	for range 2 { // two listings within five minutes are one opinion
+		s.poll(e)
+		s.noneClosed(e)
+	}
+	if doc := s.connection(e.id); doc.Counts.Held != 8 || doc.Counts.Public != 12 {
+		t.Errorf("held %d, public %d", doc.Counts.Held, doc.Counts.Public)
+	}
+	db := openSQL(t, s.dbURL)
+	if _, err := db.ExecContext(t.Context(), `UPDATE holds SET created_at = created_at - interval '6 minutes'`); err != nil {
+		t.Fatal(err)
+	}
+	s.poll(e)
+	s.eventually("the hold is resolved", func() error {
+		if doc := s.connection(e.id); doc.Counts.Held != 0 || doc.Counts.Public != 4 {
+			return fmt.Errorf("held %d, public %d", doc.Counts.Held, doc.Counts.Public)
+		}
+		return nil
+	})
+	for _, p := range gone {
+		if got := s.jobs(e.id)[p.ID]; got.State != "closed" || got.Reason != string(events.ReasonDeleted) {
+			t.Errorf("%s: %+v", p.ID, got)
+		}
+	}
+	s.agreed(e)
+}
