@@ -37,7 +37,9 @@ type syncJSON struct {
 	LastVerifiedAt *time.Time `json:"last_verified_at"`
 	Done           int        `json:"done"`
 	Total          int        `json:"total"`
-	LastError      string     `json:"last_error"`
+	// Estimate is when the running pass should be done; nil while none runs or nothing can be told.
+	Estimate  *time.Time `json:"estimate"`
+	LastError string     `json:"last_error"`
 }
 
 type countsJSON struct {
@@ -75,7 +77,7 @@ func (g *Gateway) show(v mirror.View, secret ashby.Secret) connectionJSON {
 			NextPollAt: utc(&v.Sync.NextPollAt), PollStartedAt: utc(v.Sync.PollStartedAt),
 			PollFinishedAt: utc(v.Sync.PollFinishedAt), FirstSyncedAt: utc(v.Sync.FirstSyncedAt),
 			LastVerifiedAt: utc(v.Sync.LastVerifiedAt), Done: v.Sync.Done, Total: v.Sync.Total,
-			LastError: v.Sync.LastError,
+			Estimate: estimate(v, g.opts.Now()), LastError: v.Sync.LastError,
 		},
 		Counts: countsJSON(v.Counts),
 	}
@@ -86,6 +88,22 @@ func (g *Gateway) show(v mirror.View, secret ashby.Secret) connectionJSON {
 		out.WebhookSetup = g.webhookSetup(v, secret)
 	}
 	return out
+}
+
+// estimate is when the running pass will be done if it goes on as fast as it went until now.
+func estimate(v mirror.View, now time.Time) *time.Time {
+	s := v.Sync
+	isHalted := v.Status == mirror.StatusPaused || v.Status == mirror.StatusRemoved
+	if isHalted || s.PollStartedAt == nil || s.PollFinishedAt != nil && !s.PollFinishedAt.Before(*s.PollStartedAt) {
+		return nil
+	}
+	elapsed := now.Sub(*s.PollStartedAt)
+	if s.Done <= 0 || s.Total <= 0 || elapsed < 0 {
+		return nil
+	}
+	share := float64(max(s.Total-s.Done, 0)) / float64(s.Done)
+	at := now.Add(time.Duration(float64(elapsed) * share)).UTC().Round(time.Second)
+	return &at
 }
 
 func (g *Gateway) webhookSetup(v mirror.View, secret ashby.Secret) *webhookSetupJSON {

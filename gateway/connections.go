@@ -86,7 +86,8 @@ func (g *Gateway) seal(
 	if err != nil {
 		return mirror.NewConnection{}, "", fmt.Errorf("making an id: %w", err)
 	}
-	now := g.opts.Now().UTC()
+	// As precise as the store keeps it, so that this answer and a later one say the same.
+	now := g.opts.Now().UTC().Truncate(time.Microsecond)
 	conn.ID, conn.Part, conn.WebhookToken = id.String(), mirror.Part(id.String()), newToken()
 	conn.CreatedAt, conn.StatusSince = now, now
 	out := mirror.NewConnection{Connection: conn, KeyFingerprint: fingerprint}

@@ -28,6 +28,7 @@ func registrationBody(changes map[string]any) map[string]any {
 func TestRegistrationAnswersWithAllTheEmployerNeeds(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
+	b.clock.add(123456789 * time.Nanosecond)
 	a := b.call(request{method: "POST", path: "/v1/connections", body: registrationBody(
 		map[string]any{"poll_interval": "PT1H30M", "modules": []string{"jobs", "jobs"}})})
 	if a.status != http.StatusCreated {
@@ -67,6 +68,10 @@ func TestRegistrationAnswersWithAllTheEmployerNeeds(t *testing.T) {
 		h := b.bus.published()
 		return len(h) == 1 && h[0] == mirror.Hint{Connection: c.ID, Kind: mirror.HintAll}
 	})
+	if !stored.CreatedAt.Equal(c.CreatedAt) || !stored.StatusSince.Equal(c.StatusSince) ||
+		stored.CreatedAt.Nanosecond()%1000 != 0 {
+		t.Errorf("stored as made at %s, shown as %s", stored.CreatedAt, c.CreatedAt)
+	}
 	again := b.call(request{method: "GET", path: "/v1/connections/" + c.ID})
 	if again.status != http.StatusOK || strings.Contains(string(again.body), setup.Secret) {
 		t.Errorf("the secret is shown twice: %s", again.body)
@@ -242,6 +247,41 @@ func TestConnectionIsShownWithItsProgress(t *testing.T) {
 	}
 	for _, id := range []string{"unknown", "..%2f..", strings.Repeat("x", 70)} {
 		b.call(request{method: "GET", path: "/v1/connections/" + id}).problem(t, 404, "not-found")
+	}
+}
+
+func TestEstimateOfARunningPass(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	e := b.connect("acme")
+	now := b.clock.now()
+	started, finished := now.Add(-3*time.Minute), now.Add(-time.Minute)
+	before, soon := started.Add(-time.Hour), now.Add(time.Second)
+	for name, c := range map[string]struct {
+		sync   mirror.SyncState
+		status mirror.Status
+		want   string
+	}{
+		"never ran":        {mirror.SyncState{Done: 1, Total: 2}, mirror.StatusActive, ""},
+		"first pass":       {mirror.SyncState{PollStartedAt: &started, Done: 300, Total: 1000}, mirror.StatusActive, "2026-11-23T10:07:00Z"},
+		"later pass":       {mirror.SyncState{PollStartedAt: &started, PollFinishedAt: &before, Done: 1, Total: 2}, mirror.StatusDegraded, "2026-11-23T10:03:00Z"},
+		"nearly done":      {mirror.SyncState{PollStartedAt: &started, Done: 5, Total: 4}, mirror.StatusActive, "2026-11-23T10:00:00Z"},
+		"nothing done":     {mirror.SyncState{PollStartedAt: &started, Total: 1000}, mirror.StatusActive, ""},
+		"unknown size":     {mirror.SyncState{PollStartedAt: &started}, mirror.StatusActive, ""},
+		"finished":         {mirror.SyncState{PollStartedAt: &started, PollFinishedAt: &finished, Done: 2, Total: 4}, mirror.StatusActive, ""},
+		"paused meanwhile": {mirror.SyncState{PollStartedAt: &started, Done: 1, Total: 2}, mirror.StatusPaused, ""},
+		"clock is behind":  {mirror.SyncState{PollStartedAt: &soon, Done: 1, Total: 2}, mirror.StatusActive, ""},
+	} {
+		b.store.change(func() { b.store.conns[e.ID].sync, b.store.conns[e.ID].Status = c.sync, c.status })
+		var shown struct{ Sync struct{ Estimate *string } }
+		b.call(request{method: "GET", path: "/v1/connections/" + e.ID}).into(t, &shown)
+		got := ""
+		if shown.Sync.Estimate != nil {
+			got = *shown.Sync.Estimate
+		}
+		if got != c.want {
+			t.Errorf("%s: estimate %q, want %q", name, got, c.want)
+		}
 	}
 }
 

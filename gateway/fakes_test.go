@@ -35,6 +35,7 @@ type fakeConnection struct {
 	previous  mirror.Sealed
 	changedAt time.Time
 	postings  []string
+	sync      mirror.SyncState
 	webhooks  map[string]mirror.WebhookSeen
 }
 
@@ -83,7 +84,7 @@ func (s *fakeStore) View(_ context.Context, id string) (mirror.View, error) {
 }
 
 func (c *fakeConnection) view() mirror.View {
-	v := mirror.View{Connection: c.Connection, Counts: mirror.Counts{Mirrored: len(c.postings)}}
+	v := mirror.View{Connection: c.Connection, Sync: c.sync, Counts: mirror.Counts{Mirrored: len(c.postings)}}
 	for _, w := range c.webhooks {
 		v.Webhooks = append(v.Webhooks, w)
 	}

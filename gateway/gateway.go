@@ -34,6 +34,8 @@ const (
 	readTimeout  = 10 * time.Second
 	writeTimeout = 10 * time.Second
 	idleTimeout  = 60 * time.Second
+	// maxConnections bounds the open HTTP connections; more get 503.
+	maxConnections = 1024
 	// stopTimeout bounds the graceful part of a stop; forcing what is left takes at most forceTimeout more.
 	stopTimeout  = 9 * time.Second
 	forceTimeout = time.Second
@@ -67,14 +69,10 @@ type Options struct {
 	DefaultPollInterval time.Duration
 	// Now is the clock; default time.Now.
 	Now func() time.Time
-	// MaxConnections bounds the open HTTP connections; more get 503. Default 1,024.
-	MaxConnections int
 	// QueueSize bounds the webhooks that wait for a commit; more get 503. Default 4,096.
 	QueueSize int
 	// BatchSize bounds the webhooks of one commit; default 512.
 	BatchSize int
-	// Committers is how many commits may be on their way at once; default 1, which makes the largest groups.
-	Committers int
 	// StopTimeout bounds how long Run waits for requests in flight once its context ended; default and at most 9 s.
 	StopTimeout time.Duration
 }
@@ -89,6 +87,7 @@ type Gateway struct {
 	endpoints *endpoints
 	ingest    *ingest
 	hints     *hinter
+	conns     *connections
 	seen      *sightings
 	spill     *spill
 	serving   atomic.Bool
@@ -113,6 +112,7 @@ func New(o Options) (*Gateway, error) {
 	g.endpoints = newEndpoints(o.Inbox.Endpoint, o.Seal.Open, o.Now, m)
 	g.ingest = newIngest(o, m)
 	g.hints = newHinter(o.Bus.PublishHint, o.Logger, m)
+	g.conns = newConnections(g.hints.add)
 	g.seen = newSightings(o.Inbox.Seen, o.Now, o.Logger)
 	g.spill = newSpill(o.Bus, o.Inbox.Commit, g.hints, o.Logger, m)
 	m.declare(g.routes())
@@ -148,10 +148,8 @@ func (o *Options) complete() error {
 		faults = append(faults, fmt.Errorf("the module %s is not among Modules", defaultModule))
 	}
 	setDefault(&o.DefaultPollInterval, time.Hour)
-	setDefault(&o.MaxConnections, 1024)
 	setDefault(&o.QueueSize, 4096)
 	setDefault(&o.BatchSize, 512)
-	setDefault(&o.Committers, 1)
 	setDefault(&o.StopTimeout, stopTimeout)
 	o.StopTimeout = min(o.StopTimeout, stopTimeout)
 	if o.Now == nil {
@@ -173,14 +171,12 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 	requests, cancelRequests := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelRequests()
 	app := g.newApp(requests)
-	conns := trackConnections(app.Server())
+	g.conns.track(app.Server())
 
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
 	var loops errgroup.Group
-	for range g.opts.Committers {
-		loops.Go(func() error { g.ingest.run(background); return nil })
-	}
+	loops.Go(func() error { g.ingest.run(background); return nil })
 	loops.Go(func() error { g.hints.run(background); return nil })
 	loops.Go(func() error { g.seen.run(background); return nil })
 	loops.Go(func() error { return g.spill.run(background) })
@@ -198,7 +194,7 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 	server.Go(func() error {
 		<-serverCtx.Done()
 		g.serving.Store(false)
-		return g.stopServer(ctx, app, conns, cancelRequests)
+		return g.stopServer(ctx, app, cancelRequests)
 	})
 	g.serving.Store(true)
 	g.log.InfoContext(ctx, "gateway is serving", "addr", ln.Addr().String(), "public_url", g.opts.PublicURL)
@@ -208,20 +204,20 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 }
 
 // stopServer waits for requests in flight, then forces what is left.
-func (g *Gateway) stopServer(ctx context.Context, app *fiber.App, conns *connections, cancel func()) error {
+func (g *Gateway) stopServer(ctx context.Context, app *fiber.App, cancel func()) error {
 	ctx = context.WithoutCancel(ctx)
 	graceful, done := context.WithTimeout(ctx, g.opts.StopTimeout)
 	defer done()
-	conns.hurryNew()
+	g.conns.hurryNew()
 	err := app.ShutdownWithContext(graceful)
 	if err == nil {
 		return nil
 	}
 	cancel()
-	conns.closeAll()
+	g.conns.closeAll()
 	forced, done := context.WithTimeout(ctx, forceTimeout)
 	defer done()
-	if !conns.wait(forced) {
+	if !g.conns.wait(forced) {
 		return fmt.Errorf("stopping HTTP server: %w", err)
 	}
 	g.log.WarnContext(ctx, "requests in flight were cut off")
@@ -239,7 +235,7 @@ func (g *Gateway) newApp(requests context.Context) *fiber.App {
 		ReadTimeout:                  readTimeout,
 		WriteTimeout:                 writeTimeout,
 		IdleTimeout:                  idleTimeout,
-		Concurrency:                  g.opts.MaxConnections,
+		Concurrency:                  maxConnections,
 		DisablePreParseMultipartForm: true,
 		ErrorHandler:                 g.answerError,
 	})

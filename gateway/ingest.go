@@ -1,11 +1,9 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -38,7 +36,6 @@ type ingest struct {
 	commit    func(ctx context.Context, ds []mirror.Delivery) error
 	now       func() time.Time
 	batchSize int
-	sorted    bool
 	metrics   *metrics
 	queue     chan waiting
 	// restUntil is in Unix nanoseconds; zero while commits work.
@@ -47,7 +44,7 @@ type ingest struct {
 
 func newIngest(o Options, m *metrics) *ingest {
 	return &ingest{
-		commit: o.Inbox.Commit, now: o.Now, batchSize: o.BatchSize, sorted: o.Committers > 1, metrics: m,
+		commit: o.Inbox.Commit, now: o.Now, batchSize: o.BatchSize, metrics: m,
 		queue: make(chan waiting, o.QueueSize),
 	}
 }
@@ -114,10 +111,6 @@ func (in *ingest) commitBatch(ctx context.Context, batch []waiting) {
 	for i, w := range batch {
 		ds[i] = w.delivery
 	}
-	if in.sorted {
-		// Two commits that meet the same rows in different order would block each other.
-		slices.SortFunc(ds, compareDeliveries)
-	}
 	started := in.now()
 	err := in.commit(ctx, ds)
 	in.metrics.commits.Observe(in.now().Sub(started).Seconds())
@@ -132,9 +125,4 @@ func (in *ingest) commitBatch(ctx context.Context, batch []waiting) {
 	for _, w := range batch {
 		w.done <- err
 	}
-}
-
-func compareDeliveries(a, b mirror.Delivery) int {
-	return cmp.Or(cmp.Compare(a.Connection, b.Connection), cmp.Compare(a.Action, b.Action),
-		cmp.Compare(a.Dedupe, b.Dedupe))
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -257,28 +256,5 @@ func TestStopCommitsWhatIsQueued(t *testing.T) {
 	wg.Wait()
 	if len(b.store.stored()) != n {
 		t.Errorf("%d stored", len(b.store.stored()))
-	}
-}
-
-func TestTwoCommittersCommitInOneOrder(t *testing.T) {
-	t.Parallel()
-	b := prepare(t, func(o *Options) { o.Committers = 2 })
-	const n = 9
-	var wg sync.WaitGroup
-	for i := range n {
-		wg.Go(func() {
-			d := mirror.Delivery{Connection: "c", Action: "a", Dedupe: fmt.Sprint(n - i)}
-			if err := b.ingest.put(t.Context(), d); err != nil {
-				t.Error(err)
-			}
-		})
-		eventually(t, "one more to queue", func() bool { return len(b.ingest.queue) == i+1 })
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	b.ingest.run(ctx)
-	wg.Wait()
-	if stored := b.store.stored(); len(stored) != n || !slices.IsSortedFunc(stored, compareDeliveries) {
-		t.Errorf("stored in the order %+v", stored)
 	}
 }

@@ -63,7 +63,8 @@ func keyOf(s mirror.JobState) (jobKey, error) {
 	return k, nil
 }
 
-// listJobs returns jobs in the order of our last change, so that whoever keeps the last cursor sees each change.
+// listJobs returns jobs in the order of our last change. The store holds back what an unfinished change might still
+// come before, so whoever asks again from the largest updated_at seen misses no change.
 func (g *Gateway) listJobs(c *fiber.Ctx) error {
 	q := readQuery(c, "connection", "updated_since", "state", "cursor", "limit")
 	query := mirror.JobQuery{Connection: q.value("connection"), State: q.value("state"), Limit: q.limit()}

@@ -67,7 +67,7 @@ func newRequestIDs() requestIDs {
 func (r requestIDs) next() string { return r.prefix + strconv.FormatUint(r.n.Add(1), 36) }
 
 // observe is the outermost handler: it names the request, turns errors and panics into problems, writes the one log
-// event, and hands over the hint once the handler is done.
+// event, and hands over the hint, which leaves after the answer.
 func (g *Gateway) observe(c *fiber.Ctx) error {
 	x := g.begin(c)
 	var p *problem
@@ -76,7 +76,7 @@ func (g *Gateway) observe(c *fiber.Ctx) error {
 	}
 	g.finish(c, x, p)
 	if x.hint != nil {
-		g.hints.add(*x.hint)
+		g.conns.hold(c.Context().Conn(), *x.hint)
 	}
 	return nil
 }

@@ -65,10 +65,20 @@ func (g *Gateway) patchConnection(c *fiber.Ctx) error {
 		return fmt.Errorf("changing connection: %w", err)
 	}
 	g.endpoints.forget(before.WebhookToken)
-	if patch.Key != nil || patch.Paused != nil && !*patch.Paused {
+	if wantsPoll(before.Status, patch) {
 		exchangeOf(c).hint = &mirror.Hint{Connection: id, Kind: mirror.HintPoll}
 	}
 	return writeJSON(c, fiber.StatusOK, g.show(g.patched(ctx, before, patch), secret))
+}
+
+// wantsPoll says that a patch is worth a poll at once: a new key, a resumption, and a new name, which every public job
+// carries. A paused connection is not polled; resuming makes up for it.
+func wantsPoll(status mirror.Status, p mirror.ConnectionPatch) bool {
+	paused := status == mirror.StatusPaused
+	if p.Paused != nil {
+		paused = *p.Paused
+	}
+	return !paused && (p.Key != nil || p.EmployerName != nil || p.Paused != nil)
 }
 
 // checkPatch reads the fields that need no store.
@@ -107,14 +117,13 @@ func (g *Gateway) replaceKey(
 	if err != nil {
 		return nil, err
 	}
-	if len(postings) > 0 {
-		mirrored, known, err := g.opts.Connections.KnownPostings(ctx, conn.ID, postings)
-		if err != nil {
-			return nil, fmt.Errorf("comparing postings: %w", err)
-		}
-		if mirrored > 0 && known == 0 {
-			return nil, errOtherOrganization
-		}
+	// A key that lists nothing at all proves nothing either: it may be of an empty organization.
+	mirrored, known, err := g.opts.Connections.KnownPostings(ctx, conn.ID, postings)
+	if err != nil {
+		return nil, fmt.Errorf("comparing postings: %w", err)
+	}
+	if mirrored > 0 && known == 0 {
+		return nil, errOtherOrganization
 	}
 	sealed, err := g.opts.Seal.Seal(key, conn.ID, seal.KindAPIKey)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -59,7 +60,7 @@ func TestReplacedKeyIsProbedFirstAndOfTheSameOrganization(t *testing.T) {
 	b.prober.set("down-key", probeAnswer{err: ashby.ErrUnavailable})
 	b.prober.set("foreign-key", probeAnswer{report: okReport(), postings: []string{"x1"}})
 	b.prober.set("new-key-0123456789", probeAnswer{report: okReport(), postings: []string{"p2", "p3"}})
-	b.prober.set("empty-key-0123456789", probeAnswer{report: okReport()})
+	b.prober.set("empty-key", probeAnswer{report: okReport()})
 	path := "/v1/connections/" + e.ID
 	before := b.store.conns[e.ID].Key
 	for _, c := range []struct {
@@ -71,6 +72,7 @@ func TestReplacedKeyIsProbedFirstAndOfTheSameOrganization(t *testing.T) {
 		{"weak-key", 422, "missing-permission"},
 		{"down-key", 502, "ashby-unavailable"},
 		{"foreign-key", 409, "other-organization"},
+		{"empty-key", 409, "other-organization"},
 		{goodKey + "-other", 409, "duplicate-key"},
 	} {
 		b.call(request{method: "PATCH", path: path, body: map[string]any{"api_key": c.key}}).problem(t, c.status, c.name)
@@ -78,9 +80,10 @@ func TestReplacedKeyIsProbedFirstAndOfTheSameOrganization(t *testing.T) {
 	if string(b.store.conns[e.ID].Key) != string(before) {
 		t.Fatal("a refused key replaced the old one")
 	}
-	for _, key := range []string{"new-key-0123456789", "empty-key-0123456789"} {
-		a := b.call(request{method: "PATCH", path: path, body: map[string]any{"api_key": key}})
-		stored, err := b.keyset.Open(b.store.conns[e.ID].Key, e.ID, seal.KindAPIKey)
+	// A connection that mirrors nothing takes a key that shows nothing.
+	for connection, key := range map[string]string{e.ID: "new-key-0123456789", other.ID: "empty-key"} {
+		a := b.call(request{method: "PATCH", path: "/v1/connections/" + connection, body: map[string]any{"api_key": key}})
+		stored, err := b.keyset.Open(b.store.conns[connection].Key, connection, seal.KindAPIKey)
 		if a.status != http.StatusOK || err != nil || stored.Reveal() != key {
 			t.Errorf("%s: %d %s, stored %v", key, a.status, a.body, err)
 		}
@@ -89,8 +92,32 @@ func TestReplacedKeyIsProbedFirstAndOfTheSameOrganization(t *testing.T) {
 	if a := b.call(request{method: "PATCH", path: path, body: map[string]any{"api_key": "new-key-0123456789"}}); a.status != 200 {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	if b.store.conns[other.ID].KeyLast4 != last4(goodKey+"-other") {
-		t.Error("the other connection changed")
+}
+
+func TestRenameAsksForAPollUnlessPaused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	e, paused := b.connect("acme"), b.connect("paused")
+	b.call(request{method: "PATCH", path: "/v1/connections/" + paused.ID, body: map[string]any{"paused": true}})
+	for _, c := range []struct {
+		connection string
+		body       map[string]any
+	}{
+		{paused.ID, map[string]any{"employer_name": "New"}},
+		{e.ID, map[string]any{"poll_interval": "2h"}},
+		{e.ID, map[string]any{"employer_name": "New"}},
+	} {
+		if a := b.call(request{method: "PATCH", path: "/v1/connections/" + c.connection, body: c.body}); a.status != http.StatusOK {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	}
+	var polls []mirror.Hint
+	eventually(t, "a hint to poll after the rename", func() bool {
+		polls = slices.DeleteFunc(b.bus.published(), func(h mirror.Hint) bool { return h.Kind != mirror.HintPoll })
+		return len(polls) > 0
+	})
+	if len(polls) != 1 || polls[0].Connection != e.ID {
+		t.Errorf("hints to poll %v", polls)
 	}
 }
 

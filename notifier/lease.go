@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/bebitcoiner/ashbridge/internal/loop"
 )
 
 // releaseTimeout bounds the giving up of the lease at the end.
@@ -25,7 +27,7 @@ func (n *Notifier) runLease(ctx context.Context, lead func(ctx context.Context))
 			n.hold(ctx, began.Add(n.LeaseTTL), lead)
 		}
 		// Standing by; the jitter keeps several from asking at the same moment.
-		sleep(ctx, n.LeaseTTL/3+rand.N(n.LeaseTTL/6+1))
+		_ = loop.Sleep(ctx, n.LeaseTTL/3+rand.N(n.LeaseTTL/6+1))
 	}
 }
 
@@ -59,7 +61,7 @@ func (n *Notifier) hold(ctx context.Context, until time.Time, lead func(ctx cont
 
 // renew returns when the lease is lost or ctx ends.
 func (n *Notifier) renew(ctx context.Context, until time.Time) {
-	for sleep(ctx, n.LeaseTTL/3) {
+	for loop.Sleep(ctx, n.LeaseTTL/3) == nil {
 		began := time.Now()
 		held, err := n.acquire(ctx, until)
 		switch {
@@ -82,17 +84,5 @@ func (n *Notifier) release(ctx context.Context) {
 	defer cancel()
 	if err := n.Store.Release(ctx, LeaseName, n.Owner); err != nil {
 		n.Logger.WarnContext(ctx, "lease of the relay not released", "error", err)
-	}
-}
-
-// sleep waits for d and returns true, or false as soon as ctx ends.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-
 	"github.com/bebitcoiner/ashbridge/internal/bus"
+	"github.com/bebitcoiner/ashbridge/internal/loop"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
@@ -57,7 +56,7 @@ func newRelay(n *Notifier, wake <-chan struct{}) *relay {
 // run works until ctx ends.
 func (r *relay) run(ctx context.Context) {
 	defer r.metrics.showOutbox(nil, time.Time{})
-	wait := newBackoff()
+	wait := loop.Backoff{Min: 50 * time.Millisecond, Max: 5 * time.Second, Jitter: 0.5}
 	for ctx.Err() == nil {
 		pause, err := r.runOnce(ctx)
 		if err == nil {
@@ -69,7 +68,7 @@ func (r *relay) run(ctx context.Context) {
 			return
 		}
 		r.Logger.ErrorContext(ctx, "relaying stopped for a moment", "error", err)
-		sleep(ctx, wait.NextBackOff())
+		_ = loop.Sleep(ctx, wait.Next())
 	}
 }
 
@@ -286,13 +285,4 @@ func (r *relay) pause(ctx context.Context, d time.Duration) {
 	case <-r.wake:
 	case <-t.C:
 	}
-}
-
-// newBackoff grows from 50 ms to 5 s, with jitter.
-func newBackoff() *backoff.ExponentialBackOff {
-	w := backoff.NewExponentialBackOff()
-	w.InitialInterval = 50 * time.Millisecond
-	w.MaxInterval = 5 * time.Second
-	w.Reset()
-	return w
 }

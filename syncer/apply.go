@@ -57,7 +57,8 @@ func (r *run) apply(ctx context.Context, u mirror.Unit) error {
 	if u.Empty() {
 		return nil
 	}
-	u.Lease, u.Connection, u.Origin = r.d.p.lease, r.connection.ID, r.origin
+	m := r.d.mandate()
+	u.Lease, u.Connection, u.Origin = m.Lease, m.Connection, r.origin
 	applied, err := r.d.s.opts.Store.Apply(ctx, u)
 	if err != nil {
 		r.d.unknowHeads(u)

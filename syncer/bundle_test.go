@@ -27,6 +27,7 @@ type wire struct {
 	down   bool
 	queues map[int]chan mirror.Hint
 	acks   int
+	open   int // hints that are not settled for good
 	delays []time.Duration
 	wakes  int
 	deaf   bool // hints are taken and never delivered
@@ -54,6 +55,7 @@ func (b *wire) PublishHint(_ context.Context, h mirror.Hint) error {
 		return errWireDown
 	}
 	if !b.deaf {
+		b.open++
 		q <- h
 	}
 	return nil
@@ -62,12 +64,21 @@ func (b *wire) PublishHint(_ context.Context, h mirror.Hint) error {
 func (b *wire) Hints(ctx context.Context, part int, handle func(ctx context.Context, m bus.HintMsg)) error {
 	var running sync.WaitGroup
 	defer running.Wait()
+	slots := make(chan struct{}, bus.MaxPending)
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case slots <- struct{}{}:
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
 		case h := <-b.queue(part):
-			running.Go(func() { handle(ctx, bus.NewHintMsg(h, 1, &receipt{b: b, h: h})) })
+			running.Go(func() {
+				defer func() { <-slots }()
+				handle(ctx, bus.NewHintMsg(h, 1, &receipt{b: b, h: h}))
+			})
 		}
 	}
 }
@@ -76,6 +87,13 @@ func (b *wire) WakeRelay() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.wakes++
+}
+
+// settled says that no hint is under way.
+func (b *wire) settled() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.open == 0
 }
 
 func (b *wire) putOff() []time.Duration {
@@ -95,6 +113,7 @@ func (r *receipt) Ack() error {
 	r.b.mu.Lock()
 	defer r.b.mu.Unlock()
 	r.b.acks++
+	r.b.open--
 	return nil
 }
 
@@ -102,7 +121,12 @@ func (r *receipt) NakWithDelay(d time.Duration) error {
 	r.b.mu.Lock()
 	r.b.delays = append(r.b.delays, d)
 	r.b.mu.Unlock()
-	time.AfterFunc(d, func() { _ = r.b.PublishHint(context.Background(), r.h) })
+	time.AfterFunc(d, func() {
+		_ = r.b.PublishHint(context.Background(), r.h)
+		r.b.mu.Lock()
+		defer r.b.mu.Unlock()
+		r.b.open--
+	})
 	return nil
 }
 

@@ -3,7 +3,6 @@ package syncer
 import (
 	"bytes"
 	"crypto/sha256"
-	"fmt"
 	"reflect"
 	"time"
 
@@ -56,23 +55,4 @@ func sameJob(a, b ashby.Job) bool {
 	a.JobPostingIDs, b.JobPostingIDs = nil, nil
 	a.UpdatedAt, b.UpdatedAt = nil, nil
 	return reflect.DeepEqual(a, b)
-}
-
-// check says whether a row of a kind can be used at all.
-func check(kind ashby.Kind, raw []byte) error {
-	var err error
-	switch kind {
-	case ashby.KindPosting:
-		_, err = ashby.DecodePosting(raw)
-	case ashby.KindJob:
-		_, err = ashby.DecodeJob(raw)
-	case ashby.KindLocation:
-		_, err = ashby.DecodeLocation(raw)
-	case ashby.KindDepartment:
-		_, err = ashby.DecodeDepartment(raw)
-	}
-	if err != nil {
-		return fmt.Errorf("decoding a %s: %w", kind, err)
-	}
-	return nil
 }

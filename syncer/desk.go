@@ -32,10 +32,14 @@ type desk struct {
 	mu       sync.Mutex
 	lines    map[task]*line
 	failures map[task]failure
+	unread   map[string]unreadable // postings that the latest poll could not read
 	pause    brake
-	sealed   mirror.Sealed
-	client   AshbyClient
-	synced   bool // the first synchronisation is known to be over
+	// refreshing counts the hints on single objects that are in work or wait for it.
+	refreshing int
+	askedPoll  time.Time // when a poll was asked for out of turn
+	sealed     mirror.Sealed
+	client     AshbyClient
+	synced     bool // the first synchronisation is known to be over
 
 	// applying is held from the comparison of an answer with what is stored until the difference is committed.
 	applying sync.Mutex
@@ -81,12 +85,12 @@ func (d *desk) forgettable() bool {
 	defer d.mu.Unlock()
 	d.client, d.sealed = nil, nil
 	for t, f := range d.failures {
-		counts := f.count > 0 && (t.isPoll() || time.Since(f.at) < time.Hour)
+		counts := f.count > 0 && (t.isPoll() || time.Since(f.at) < failureMemory)
 		if !counts && time.Now().After(f.until) {
 			delete(d.failures, t)
 		}
 	}
-	return len(d.failures) == 0
+	return len(d.failures) == 0 && len(d.unread) == 0
 }
 
 // access is what one piece of work needs of a connection.
@@ -97,7 +101,7 @@ type access struct {
 }
 
 // open reads the connection and makes its client anew where the key was replaced. mirror.ErrNotFound,
-// mirror.ErrRemoved, errPaused.
+// mirror.ErrRemoved, mirror.ErrPaused.
 func (d *desk) open(ctx context.Context) (access, error) {
 	c, sealed, err := d.s.opts.Store.Connection(ctx, d.connection)
 	if err != nil {
@@ -107,7 +111,7 @@ func (d *desk) open(ctx context.Context) (access, error) {
 	case mirror.StatusRemoved:
 		return access{}, mirror.ErrRemoved
 	case mirror.StatusPaused:
-		return access{}, errPaused
+		return access{}, mirror.ErrPaused
 	case mirror.StatusActive, mirror.StatusDegraded, mirror.StatusUnauthorized:
 	}
 	d.mu.Lock()
@@ -152,9 +156,14 @@ func (d *desk) firstSync(ctx context.Context) (bool, error) {
 	return state.FirstSyncedAt == nil, nil
 }
 
+// mandate is the right to write for the connection.
+func (d *desk) mandate() mirror.Mandate {
+	return mirror.Mandate{Lease: d.p.lease, Connection: d.connection}
+}
+
 // setStatus changes the connection's status and wakes the relay if that made an event.
-func (d *desk) setStatus(ctx context.Context, status mirror.Status, reason string) error {
-	event, err := d.s.opts.Progress.SetStatus(ctx, d.connection, status, reason)
+func (d *desk) setStatus(ctx context.Context, c mirror.StatusChange) error {
+	event, err := d.s.opts.Progress.SetStatus(ctx, d.mandate(), c)
 	if err != nil {
 		return fmt.Errorf("setting the status: %w", err)
 	}
@@ -162,4 +171,18 @@ func (d *desk) setStatus(ctx context.Context, status mirror.Status, reason strin
 		d.s.opts.Bus.WakeRelay()
 	}
 	return nil
+}
+
+// askPoll has the connection polled out of turn, once in mirror.HoldTime at most: a poll that finds postings to hold
+// sees to the next one itself.
+func (d *desk) askPoll(ctx context.Context) {
+	d.mu.Lock()
+	asked := d.askedPoll
+	if !asked.IsZero() && time.Since(asked) < mirror.HoldTime {
+		d.mu.Unlock()
+		return
+	}
+	d.askedPoll = time.Now()
+	d.mu.Unlock()
+	d.s.give(ctx, []mirror.Hint{{Connection: d.connection, Kind: mirror.HintPoll}}, nil)
 }

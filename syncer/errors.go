@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/bebitcoiner/ashbridge/ashby"
@@ -11,8 +13,6 @@ import (
 )
 
 var (
-	// errPaused: the operator paused the connection.
-	errPaused = errors.New("connection paused")
 	// errKeyRefused: Ashby refused the key before; the next poll tries it again.
 	errKeyRefused = errors.New("connection unauthorized")
 	// errStale: the answer is older than one that was applied while it was under way.
@@ -23,7 +23,7 @@ var (
 
 // isOver says that there is nothing to do for the connection any more, or for now.
 func isOver(err error) bool {
-	return errors.Is(err, mirror.ErrRemoved) || errors.Is(err, errPaused) || errors.Is(err, errKeyRefused) ||
+	return errors.Is(err, mirror.ErrRemoved) || errors.Is(err, mirror.ErrPaused) || errors.Is(err, errKeyRefused) ||
 		errors.Is(err, mirror.ErrNotFound)
 }
 
@@ -124,4 +124,20 @@ func judge(ctx context.Context, err error) (outcome, string) {
 		}
 	}
 	return outcomeOther, "An unexpected error in Ashbridge; its log says more."
+}
+
+// namedUnread is how many postings a sentence names.
+const namedUnread = 5
+
+// unreadReason is the sentence on postings that a poll could not read; an empty id is a row that does not show its own.
+func unreadReason(ids []string) string {
+	names := slices.Compact(slices.Sorted(slices.Values(ids)))
+	if len(names) > 0 && names[0] == "" {
+		names[0] = "a row without an id"
+	}
+	more := ""
+	if over := len(names) - namedUnread; over > 0 {
+		names, more = names[:namedUnread], fmt.Sprintf(" and %d more", over)
+	}
+	return fmt.Sprintf("Postings that could not be read: %s%s.", strings.Join(names, ", "), more)
 }

@@ -104,6 +104,71 @@ func TestKeyReplacedInTheMiddleOfARefresh(t *testing.T) {
 	})
 }
 
+func TestKeyReplacedWhileItsRefusalIsNoted(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := synced(t, "a")
+		b.put(ashby.KindPosting, "a", map[string]any{"title": "Changed"})
+		b.revoke("key")
+		b.onStatus = func() { b.with(conn, func(a *account) { a.sealed = mirror.Sealed("new") }) }
+		b.webhook(ashby.KindPosting, "a")
+		b.pass(20 * time.Second)
+		if got := b.statuses; len(got) != 0 {
+			t.Errorf("statuses %v: the old key's refusal says nothing of the new one", got)
+		}
+		if len(b.events("a")) != 2 || b.openRows() != 0 {
+			t.Error("the refresh was not done with the new key")
+		}
+	})
+}
+
+func TestRefusalDuringAPollThatSucceeds(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := synced(t, "a")
+		gate := make(chan struct{})
+		b.setHold(holdFirst("jobPosting.list", gate))
+		b.pollNow()
+		b.setFault(failing("jobPosting.info", ashby.ErrUnauthorized))
+		b.webhook(ashby.KindPosting, "a")
+		b.pass(time.Second)
+		if s := b.connection().Status; s != mirror.StatusUnauthorized {
+			t.Fatalf("status %s", s)
+		}
+		b.setFault(nil)
+		close(gate)
+		b.pass(10 * time.Second)
+		if s := b.connection().Status; s != mirror.StatusActive || b.openRows() != 0 {
+			t.Errorf("status %s after a poll that went well, %d webhooks unanswered", s, b.openRows())
+		}
+	})
+}
+
+func TestFirstRefusalIsProbedSoon(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := synced(t, "a")
+		b.setFault(failing("jobPosting.info", ashby.ErrUnauthorized))
+		b.webhook(ashby.KindPosting, "a")
+		b.pass(time.Second)
+		b.setFault(nil)
+		b.pass(80 * time.Second)
+		if s := b.connection().Status; s != mirror.StatusActive || b.openRows() != 0 {
+			t.Errorf("status %s, %d webhooks unanswered", s, b.openRows())
+		}
+	})
+}
+
+// TestLastingRefusalOfOneObject: polls go well and one object stays refused; the status must not flap every minute.
+func TestLastingRefusalOfOneObject(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := synced(t, "a")
+		b.setFault(failing("jobPosting.info", ashby.ErrUnauthorized))
+		b.webhook(ashby.KindPosting, "a")
+		b.pass(6 * time.Hour)
+		if got := len(b.statuses); got < 10 || got > 30 {
+			t.Errorf("%d changes of the status in six hours", got)
+		}
+	})
+}
+
 func TestIdleConnectionsKeepNothingInMemory(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b := synced(t, "a")

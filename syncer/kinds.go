@@ -122,10 +122,6 @@ func (r *run) applyRecords(ctx context.Context, kind ashby.Kind, rows []ashby.Re
 		if !differs(rec, stored) {
 			continue
 		}
-		if err := check(kind, row.Raw); err != nil {
-			r.badRow(ctx, kind, row.ID, err)
-			continue
-		}
 		u.Upserts = append(u.Upserts, rec)
 		c.observed = row.SentAt
 	}

@@ -102,6 +102,28 @@ func TestLeaseLostInTheMiddleOfAPoll(t *testing.T) {
 	})
 }
 
+// TestFormerOwnerNotesNothing: the poll finds nothing to apply, so that only its own progress is left to refuse.
+func TestFormerOwnerNotesNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := synced(t, "a")
+		before := b.sync()
+		part := mirror.Part(conn)
+		b.setHold(func(_ context.Context, method, _ string) {
+			if method == "job.list" {
+				b.setHold(nil)
+				b.steal(part, 30*time.Second)
+			}
+		})
+		b.pollNow()
+		if s := b.sync(); !s.LastVerifiedAt.Equal(*before.LastVerifiedAt) || s.LastError != "" {
+			t.Errorf("noted without a lease: %+v", s)
+		}
+		if b.syncer.partition(part) != nil {
+			t.Error("the partition is still worked on")
+		}
+	})
+}
+
 func TestPartitionsAreDroppedWhenRenewingFails(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b := synced(t, "a")

@@ -71,8 +71,19 @@ const (
 	retryMin = 2 * time.Second
 	retryMax = 10 * time.Minute
 	pollMin  = 15 * time.Second
-	// incompletePause is how long webhooks that only a poll can answer wait after a poll that could not read everything.
+	// A key that a refresh found refused is tried by a poll after probeMin at first: the refusal may have been Ashby's
+	// passing fault. Where the poll goes well and the refresh is refused again, the next try takes longer.
+	probeMin = time.Minute
+	probeMax = time.Hour
+	// failureMemory is how long the failures of an object are remembered: past the longest pause between two of them.
+	failureMemory = 2 * probeMax
+	// incompletePause is how long after a poll that could not read everything the next one comes, and how long webhooks
+	// that only a poll can answer are left alone.
 	incompletePause = 5 * time.Minute
+	// unreadPolls is how many polls in a row must fail to read a posting before the others do not wait for it any more.
+	// Polls that follow each other faster than unreadApart count as one.
+	unreadPolls = 3
+	unreadApart = incompletePause / 2
 )
 
 // failed counts a failure of a task and returns the delay before the next try: growing from low to high, jittered,
@@ -80,17 +91,62 @@ const (
 func (d *desk) failed(t task, low, high, atLeast time.Duration) (count int, delay time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	f := d.failures[t]
-	f.count++
-	delay = low
-	for i := 1; i < f.count && delay < high; i++ {
-		delay *= 2
-	}
-	delay = max(jittered(min(delay, high)), atLeast)
-	f.at = time.Now()
+	f := d.failures[t].again()
+	delay = max(f.delay(low, high), atLeast)
 	f.until = f.at.Add(delay)
 	d.failures[t] = f
 	return f.count, delay
+}
+
+// refused counts a refusal of the key that a task met, and returns the delay before the key is tried again. The task
+// itself is not put off: it waits for the connection anyway.
+func (d *desk) refused(t task) time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f := d.failures[t].again()
+	d.failures[t] = f
+	return f.delay(probeMin, probeMax)
+}
+
+// again is the failure after one more.
+func (f failure) again() failure {
+	f.count++
+	f.at = time.Now()
+	return f
+}
+
+// delay doubles from low to high with the failures, and is jittered.
+func (f failure) delay(low, high time.Duration) time.Duration {
+	d := low
+	for i := 1; i < f.count && d < high; i++ {
+		d *= 2
+	}
+	return jittered(min(d, high))
+}
+
+// unreadable is in how many polls in a row a posting could not be read, and when that was last counted.
+type unreadable struct {
+	polls int
+	at    time.Time
+}
+
+// countUnread notes which postings a poll could not read, and says whether all of them have been unreadable for
+// unreadPolls polls in a row. True for none.
+func (d *desk) countUnread(ids []string) (givenUp bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	unread := make(map[string]unreadable, len(ids))
+	givenUp = true
+	for _, id := range ids {
+		u := d.unread[id]
+		if now := time.Now(); now.Sub(u.at) >= unreadApart {
+			u = unreadable{polls: u.polls + 1, at: now}
+		}
+		unread[id] = u
+		givenUp = givenUp && u.polls >= unreadPolls
+	}
+	d.unread = unread
+	return givenUp
 }
 
 // postpone has the sweeps leave a task alone for a while, without calling it failed.
@@ -155,6 +211,24 @@ func (d *desk) unanswered(wait time.Duration) {
 	if until := time.Now().Add(wait); until.After(d.pause.until) {
 		d.pause.until = until
 	}
+}
+
+// queueUp counts a hint on a single object in, until leaveQueue. False: so many are in work or wait that this one would
+// only keep the hints of other connections from being handled.
+func (d *desk) queueUp() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.refreshing >= mostQueued {
+		return false
+	}
+	d.refreshing++
+	return true
+}
+
+func (d *desk) leaveQueue() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.refreshing--
 }
 
 // acquire takes a slot, or returns the context's error.

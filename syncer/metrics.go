@@ -24,6 +24,7 @@ type Metrics struct {
 	partitions, desks prometheus.Gauge
 	stale             prometheus.Counter
 	swept, direct     prometheus.Counter
+	crowded           prometheus.Counter
 	loopErrors        *prometheus.CounterVec
 	methods, answers  map[string]bool
 }
@@ -51,6 +52,7 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 		stale:      counter("stale_answers_total", "Answers dropped because a newer one was applied."),
 		swept:      counter("swept_hints_total", "Hints given again because their webhook stayed unanswered."),
 		direct:     counter("direct_hints_total", "Hints worked on without the bus."),
+		crowded:    counter("crowded_hints_total", "Hints put off because too many of their connection were in work."),
 		loopErrors: counters("loop_errors_total", "Rounds of a background loop that failed, by loop.", "loop"),
 		methods:    map[string]bool{}, answers: map[string]bool{},
 	}
@@ -58,7 +60,7 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.polls, m.refreshes, m.requests, m.requestSeconds, m.events, m.records,
-		m.pollSeconds, m.held, m.badRows, m.partitions, m.desks, m.stale, m.swept, m.direct, m.loopErrors,
+		m.pollSeconds, m.held, m.badRows, m.partitions, m.desks, m.stale, m.swept, m.direct, m.crowded, m.loopErrors,
 	} {
 		errs = append(errs, reg.Register(c))
 	}

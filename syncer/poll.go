@@ -28,7 +28,9 @@ type poll struct {
 	mu          sync.Mutex
 	done, total int
 	advanced    time.Time
-	result      pollResult
+	// unread are the postings that could not be read; empty for a row that does not even show its id.
+	unread []string
+	result pollResult
 }
 
 // pollResult is what a poll found.
@@ -46,10 +48,11 @@ func (d *desk) poll(ctx context.Context, a access) (pollResult, error) {
 	}
 	p := &poll{run: r, started: time.Now()}
 	defer d.dropHeads()
-	if err := d.s.opts.Progress.StartPoll(ctx, d.connection, pollClaim); err != nil {
+	if err := d.s.opts.Progress.StartPoll(ctx, d.mandate(), pollClaim); err != nil {
 		return pollResult{}, fmt.Errorf("starting the poll: %w", err)
 	}
-	// Webhooks that came in before the first call are answered by this poll, if it completes.
+	// Webhooks that name no object and came in before the first call are answered by this poll, if it completes. Those
+	// that name one are not: the poll reads only what the listing shows as changed.
 	if p.inbox, err = d.s.opts.Store.OpenInbox(ctx, d.connection, mirror.HintPoll, ""); err != nil {
 		return pollResult{}, fmt.Errorf("reading the inbox: %w", err)
 	}
@@ -101,28 +104,50 @@ func (p *poll) kinds() (before, after []ashby.Resource) {
 	return before, after
 }
 
-// finish settles a poll that read everything there is to read.
+// finish settles a poll that went through everything. It is complete if it read all of it, or if all that it could not
+// read has been unreadable for so long that the rest must not wait for it any longer.
 func (p *poll) finish(ctx context.Context) error {
-	if p.result.unread == 0 {
-		if err := p.answerInbox(ctx, p.inbox); err != nil {
-			return err
-		}
+	p.result.unread = len(p.unread)
+	var err error
+	if givenUp := p.d.countUnread(p.unread); givenUp {
+		err = p.complete(ctx)
+	} else {
+		err = p.d.s.opts.Progress.FailPoll(ctx, p.d.mandate(), unreadReason(p.unread)+" They are tried again soon.",
+			min(jittered(incompletePause), p.nextPoll()))
 	}
-	next := jittered(max(p.connection.PollInterval, pollMin))
-	if p.result.held > 0 { // the listing that must agree is wanted as soon as it counts
-		next = min(next, mirror.HoldTime+rand.N(30*time.Second))
-	}
-	event, err := p.d.s.opts.Progress.FinishPoll(ctx, p.connection.ID, p.started, p.result.atAshby, next)
 	if err != nil {
 		return fmt.Errorf("finishing the poll: %w", err)
+	}
+	// Ashby took this key all along, whatever was thought of it meanwhile.
+	return p.d.setStatus(ctx, mirror.StatusChange{Status: mirror.StatusActive, Key: p.sealed})
+}
+
+// complete notes the poll as complete.
+func (p *poll) complete(ctx context.Context) error {
+	if err := p.answerInbox(ctx, p.inbox); err != nil {
+		return err
+	}
+	done := mirror.CompletePoll{Started: p.started, AtAshby: p.result.atAshby, Next: p.nextPoll()}
+	if len(p.unread) > 0 {
+		done.Unread = unreadReason(p.unread)
+	}
+	event, err := p.d.s.opts.Progress.FinishPoll(ctx, p.d.mandate(), done)
+	if err != nil {
+		return err
 	}
 	if event {
 		p.d.s.opts.Bus.WakeRelay()
 	}
-	if p.connection.Status == mirror.StatusActive {
-		return nil
+	return nil
+}
+
+// nextPoll is after how long the next poll is due.
+func (p *poll) nextPoll() time.Duration {
+	next := jittered(max(p.connection.PollInterval, pollMin))
+	if p.result.held > 0 { // the listing that must agree is wanted as soon as it counts
+		next = min(next, mirror.HoldTime+rand.N(30*time.Second))
 	}
-	return p.d.setStatus(ctx, mirror.StatusActive, "")
+	return next
 }
 
 // advance notes progress, now and then.
@@ -144,7 +169,7 @@ func (p *poll) noteProgress(ctx context.Context) {
 	done, total := p.done, p.total
 	p.advanced = time.Now()
 	p.mu.Unlock()
-	if err := p.d.s.opts.Progress.Advance(ctx, p.connection.ID, done, total, pollClaim); err != nil {
+	if err := p.d.s.opts.Progress.Advance(ctx, p.d.mandate(), done, total, pollClaim); err != nil {
 		p.d.log.DebugContext(ctx, "progress not noted", "error", err)
 	}
 }

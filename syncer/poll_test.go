@@ -162,6 +162,38 @@ func TestPollAnswersTheInboxOfTheConnection(t *testing.T) {
 	})
 }
 
+// TestPollAnswersNoWebhookOfAnObject: the change does not show in the listing, so that the poll does not read it.
+func TestPollAnswersNoWebhookOfAnObject(t *testing.T) {
+	for name, list := range map[string]func(l *ashby.PostingList){
+		"unchanged row": nil,
+		"bad row": func(l *ashby.PostingList) {
+			l.Bad, l.Records = []ashby.BadRow{{ID: "a", Err: ashby.ErrMalformed}}, l.Records[1:]
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				b := synced(t, "a", "b")
+				b.vendor.mu.Lock()
+				b.docs[ashby.KindPosting]["a"].fields["descriptionHtml"] = "<p>Rewritten</p>"
+				b.vendor.mu.Unlock()
+				b.setList(list)
+				b.deliver(mirror.Hint{Connection: conn, Kind: "posting", ID: "a"}) // its hint is lost
+				b.pollNow()
+				if b.openRows() != 1 {
+					t.Fatal("a poll that did not read the posting answered its webhook")
+				}
+				b.pass(10 * time.Second)
+				if log := b.events("a"); len(log) != 2 || log[1].data.Job.DescriptionHTML != "<p>Rewritten</p>" {
+					t.Errorf("events %+v", log)
+				}
+				if b.openRows() != 0 {
+					t.Error("the webhook stays unanswered")
+				}
+			})
+		})
+	}
+}
+
 // mirrorPoll lets a webhook ask for a poll.
 const mirrorPoll = ashby.Kind(mirror.HintPoll)
 

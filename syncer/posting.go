@@ -29,7 +29,7 @@ func (r *run) readPosting(ctx context.Context, id string) (postingRead, error) {
 	}
 	p, err := ashby.DecodePosting(answer.Posting.Raw)
 	if err != nil {
-		r.badRow(ctx, ashby.KindPosting, id, err)
+		r.d.s.opts.Metrics.badRow(ashby.KindPosting)
 		return postingRead{}, fmt.Errorf("%w: posting %s: %w", ashby.ErrMalformed, id, err)
 	}
 	if p.ID != id {
@@ -123,7 +123,7 @@ func (r *run) takeJob(ctx context.Context, read postingRead, u *mirror.Unit, c *
 	rec := record(*read.job)
 	job, err := ashby.DecodeJob(rec.Doc)
 	if err != nil {
-		r.badRow(ctx, ashby.KindJob, rec.ID, err)
+		r.d.s.opts.Metrics.badRow(ashby.KindJob)
 		return fmt.Errorf("%w: job of posting %s: %w", ashby.ErrMalformed, read.posting.ID, err)
 	}
 	stored, err := r.records(ctx, ashby.KindJob, []string{rec.ID})

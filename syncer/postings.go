@@ -26,7 +26,7 @@ func (p *poll) readPostings(ctx context.Context) error {
 		return fmt.Errorf("listing postings: %w", err)
 	}
 	for _, b := range list.Bad {
-		p.badRow(ctx, ashby.KindPosting, b.ID, b.Err)
+		p.badPosting(ctx, b.ID, b.Err)
 	}
 	seen := seenIn(list)
 	changed, err := p.changed(ctx, list)
@@ -39,7 +39,11 @@ func (p *poll) readPostings(ctx context.Context) error {
 	if len(changed) > 0 {
 		p.noteProgress(ctx)
 	}
-	if err := p.readEach(ctx, len(changed), func(ctx context.Context, i int) error {
+	ids := make([]string, len(changed))
+	for i, row := range changed {
+		ids[i] = row.ID
+	}
+	if err := p.readEach(ctx, ids, func(ctx context.Context, i int) error {
 		return p.readRow(ctx, &changed[i])
 	}); err != nil {
 		return err
@@ -54,7 +58,7 @@ func (p *poll) changed(ctx context.Context, list ashby.PostingList) ([]ashby.Pos
 	for _, rec := range list.Records {
 		row, err := ashby.DecodePosting(rec.Raw)
 		if err != nil {
-			p.badRow(ctx, ashby.KindPosting, rec.ID, err)
+			p.badPosting(ctx, rec.ID, err)
 			continue
 		}
 		rows, hashes = append(rows, row), append(hashes, listHash(row))
@@ -75,12 +79,18 @@ func (p *poll) changed(ctx context.Context, list ashby.PostingList) ([]ashby.Pos
 	return changed, nil
 }
 
-// readEach runs work for each of n postings, a few at a time. It goes on past postings that cannot be read alone,
+// badPosting notes a row of the listing that could not be read.
+func (p *poll) badPosting(ctx context.Context, id string, err error) {
+	p.badRow(ctx, ashby.KindPosting, id, err)
+	p.unread = append(p.unread, id)
+}
+
+// readEach runs work for each of the postings, a few at a time. It goes on past postings that cannot be read alone,
 // unless these are so many that it is the answers that are at fault.
-func (p *poll) readEach(ctx context.Context, n int, work func(ctx context.Context, i int) error) error {
+func (p *poll) readEach(ctx context.Context, ids []string, work func(ctx context.Context, i int) error) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(connectionReads)
-	for i := range n {
+	for i, id := range ids {
 		if gctx.Err() != nil {
 			break
 		}
@@ -90,7 +100,7 @@ func (p *poll) readEach(ctx context.Context, n int, work func(ctx context.Contex
 			}
 			defer func() { <-p.d.reads }()
 			err := work(gctx, i)
-			return p.countRead(gctx, n, err)
+			return p.countRead(gctx, id, len(ids), err)
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -99,7 +109,8 @@ func (p *poll) readEach(ctx context.Context, n int, work func(ctx context.Contex
 	return ctx.Err()
 }
 
-func (p *poll) countRead(ctx context.Context, n int, err error) error {
+// countRead counts how the read of one of n postings ended. An error ends the poll.
+func (p *poll) countRead(ctx context.Context, id string, n int, err error) error {
 	defer p.advance(ctx)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,10 +123,11 @@ func (p *poll) countRead(ctx context.Context, n int, err error) error {
 		return err
 	}
 	p.result.unread++
-	p.d.log.WarnContext(ctx, "posting not read", "error", err)
+	p.unread = append(p.unread, id)
 	if p.result.unread > max(3, n/10) {
 		return fmt.Errorf("%d postings cannot be read, the last: %w", p.result.unread, err)
 	}
+	p.d.log.WarnContext(ctx, "posting not read", "posting", id, "error", err)
 	return nil
 }
 
@@ -188,7 +200,7 @@ func (p *poll) reviewAbsence(ctx context.Context, s seen, listed time.Time) erro
 		return err
 	}
 	before := p.result.unread
-	if err := p.readEach(ctx, len(confirm), func(ctx context.Context, i int) error {
+	if err := p.readEach(ctx, confirm, func(ctx context.Context, i int) error {
 		return p.confirmAbsent(ctx, confirm[i])
 	}); err != nil {
 		return err

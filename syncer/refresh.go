@@ -61,6 +61,11 @@ func (r *run) refreshPosting(ctx context.Context, id string, inbox []int64) erro
 // confirmGone closes a posting that Ashby does not know any more, if the complete listing lacks it too. asked is when
 // the posting was asked for.
 func (r *run) confirmGone(ctx context.Context, id string, asked time.Time, inbox []int64) error {
+	// As in a poll, what is public is read before the listing, else a job published in between would seem to vanish.
+	listings, err := r.d.s.opts.Store.Listings(ctx, r.connection.ID)
+	if err != nil {
+		return fmt.Errorf("reading the listings: %w", err)
+	}
 	list, err := r.client.Postings(ctx)
 	if err != nil {
 		return fmt.Errorf("confirming that a posting is gone: %w", err)
@@ -69,26 +74,12 @@ func (r *run) confirmGone(ctx context.Context, id string, asked time.Time, inbox
 	if seen.has(id) {
 		return fmt.Errorf("%w: posting %s is unknown and listed", mirror.ErrImplausible, id)
 	}
-	if len(list.Records) == 0 {
-		if err := r.mayBeEmpty(ctx, seen); err != nil {
-			return err
-		}
+	if public, vanished := vanishedFrom(listings, seen); mirror.MassClosing(public, len(vanished)) {
+		// No proof of anything: a poll holds these postings until a second listing agrees.
+		r.d.askPoll(ctx)
+		return fmt.Errorf("%w: %d of %d public postings vanished at once", mirror.ErrImplausible, len(vanished), public)
 	}
 	return r.applyGone(ctx, id, asked, mirror.Unit{InboxDone: inbox})
-}
-
-// mayBeEmpty refuses to take an empty listing for proof while there are too many public postings to vanish at once: a
-// poll holds these until a second listing agrees.
-func (r *run) mayBeEmpty(ctx context.Context, s seen) error {
-	listings, err := r.d.s.opts.Store.Listings(ctx, r.connection.ID)
-	if err != nil {
-		return fmt.Errorf("reading the listings: %w", err)
-	}
-	public, vanished := vanishedFrom(listings, s)
-	if mirror.MassClosing(public, len(vanished)) {
-		return fmt.Errorf("%w: an empty listing while %d postings are public", mirror.ErrImplausible, public)
-	}
-	return nil
 }
 
 // applyGone closes a posting whose absence is proven.

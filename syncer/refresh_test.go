@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -168,15 +169,68 @@ func TestEmptyListingConfirmsNoDeletion(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b := synced(t, "a", "b", "c", "d", "e")
 		b.setFault(failing("jobPosting.info", ashby.ErrNotFound))
-		b.vendor.mu.Lock()
-		b.list = func(l *ashby.PostingList) { l.Records = nil }
-		b.vendor.mu.Unlock()
+		b.setList(func(l *ashby.PostingList) { l.Records = nil })
 		for _, id := range []string{"a", "b", "c", "d", "e"} {
 			b.webhook(ashby.KindPosting, id)
 		}
 		b.pass(time.Minute)
 		if got := b.closed(); got != nil {
 			t.Errorf("closed %v on an empty listing", got)
+		}
+	})
+}
+
+// TestPartialListingConfirmsNoDeletion: the reads and the listing are wrong together, and webhooks lead to each posting.
+func TestPartialListingConfirmsNoDeletion(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		ids := make([]string, 40)
+		for i := range ids {
+			ids[i] = fmt.Sprintf("p%02d", i)
+		}
+		b := synced(t, ids...)
+		b.pass(time.Minute)
+		b.setFault(failing("jobPosting.info", ashby.ErrNotFound))
+		b.setList(func(l *ashby.PostingList) { l.Records = l.Records[:1] })
+		for _, id := range ids {
+			b.webhook(ashby.KindPosting, id)
+		}
+		b.pass(10 * time.Second)
+		b.with(conn, func(a *account) {
+			if a.hold == nil || len(a.hold.Postings) != 39 {
+				t.Errorf("hold %+v: no poll was asked for", a.hold)
+			}
+		})
+		b.pass(3 * time.Minute)
+		if got := b.closed(); got != nil {
+			t.Fatalf("closed %d of 40", len(got))
+		}
+		if got := b.count("polls_total", "ok"); got != 2 {
+			t.Errorf("%v polls, want the first and one for all refreshes", got)
+		}
+		b.setFault(nil)
+		b.setList(nil)
+		b.pass(20 * time.Minute)
+		if got := b.closed(); got != nil || b.openRows() != 0 {
+			t.Errorf("after the fault: closed %v, %d webhooks unanswered", got, b.openRows())
+		}
+	})
+}
+
+func TestMassDeletionToldByWebhooksIsHeldThenConfirmed(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		ids := []string{"a", "b", "c", "d", "e", "f"}
+		b := synced(t, ids...)
+		for _, id := range ids[:5] {
+			b.remove(ashby.KindPosting, id)
+			b.webhook(ashby.KindPosting, id)
+		}
+		b.pass(4 * time.Minute)
+		if got := b.closed(); got != nil {
+			t.Fatalf("closed %v at once", got)
+		}
+		b.pass(10 * time.Minute)
+		if got := b.closed(); len(got) != 5 || b.openRows() != 0 {
+			t.Errorf("closed %v, %d webhooks unanswered", got, b.openRows())
 		}
 	})
 }

@@ -32,7 +32,9 @@ func (s *Syncer) sweep(ctx context.Context) error {
 	if len(parts) == 0 {
 		return nil
 	}
-	overdue, err := s.opts.Schedule.OverdueInbox(ctx, parts, sweepAge, sweepLimit)
+	overdue, err := s.opts.Schedule.OverdueInbox(ctx, mirror.Sweep{
+		Parts: parts, Age: sweepAge, Limit: sweepLimit, PerConnection: sweepPerConnection,
+	})
 	if err != nil {
 		return fmt.Errorf("finding overdue webhooks: %w", err)
 	}

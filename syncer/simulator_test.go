@@ -107,7 +107,7 @@ func TestCopyFollowsTheSimulator(t *testing.T) {
 	l.org.SetConfidential(states[3].JobID, true)
 	l.org.RenameLocation(l.locationID(), "Elsewhere")
 	l.org.DeletePosting(states[5].ID)
-	l.until("quiet", func() bool { return l.openRows() == 0 })
+	l.until("quiet", func() bool { return l.openRows() == 0 && l.bus.settled() })
 	l.poll()
 	l.compare()
 	before := l.appliedUnits()

@@ -21,10 +21,10 @@ type Schedule interface {
 	// DuePolls claims the polls that are due in the partitions: their next poll is put off by claim, so that a crash
 	// repeats them soon. At most limit.
 	DuePolls(ctx context.Context, parts []int, claim time.Duration, limit int) ([]mirror.Hint, error)
-	// OverdueInbox returns a hint for each object with an inbox row older than age that is not processed, the oldest
-	// first. At most limit. Connections that cannot be read now (paused, unauthorized) are left out: their rows would
-	// take the places of others, and the first poll that completes answers them.
-	OverdueInbox(ctx context.Context, parts []int, age time.Duration, limit int) ([]mirror.Hint, error)
+	// OverdueInbox returns a hint for each object with an inbox row older than the sweep's age that is not processed:
+	// the oldest of each connection first, then the second of each, within the sweep's limits. Connections that cannot
+	// be read now (paused, unauthorized) are left out until they can: their rows would take the places of others.
+	OverdueInbox(ctx context.Context, s mirror.Sweep) ([]mirror.Hint, error)
 }
 
 // Store is the state of one connection, as the units of work read and write it.
@@ -40,16 +40,17 @@ type Store interface {
 	PostingsOf(ctx context.Context, connection string, jobs, locations []string) ([]string, error)
 	// Listings returns the listings that are stored for a connection, open and closed, without their Job.
 	Listings(ctx context.Context, connection string) (map[string]mirror.Listing, error)
-	// OpenInbox returns the ids of the unprocessed inbox rows of an object that are committed now; with the kind
-	// mirror.HintPoll those of the whole connection.
+	// OpenInbox returns the ids of the unprocessed inbox rows of an object that are committed now; with the kinds
+	// mirror.HintPoll and mirror.HintAll those that name no object, so that only a poll answers them.
 	OpenInbox(ctx context.Context, connection string, kind mirror.HintKind, object string) ([]int64, error)
-	// Apply does one unit of work in one transaction: it checks the lease and that the connection is not removed,
-	// writes records, decides each listing's next version, and writes event and outbox rows with it.
-	// mirror.ErrLeaseLost, mirror.ErrRemoved: nothing was written.
+	// Apply does one unit of work in one transaction: it checks the lease and that the connection is neither paused nor
+	// removed, writes records, decides each listing's next version, and writes event and outbox rows with it.
+	// mirror.ErrLeaseLost, mirror.ErrPaused, mirror.ErrRemoved: nothing was written.
 	Apply(ctx context.Context, u mirror.Unit) (mirror.Applied, error)
 }
 
-// Progress is what is known of a connection's polls.
+// Progress is what is known of a connection's polls. What takes a mandate writes nothing without its lease and returns
+// mirror.ErrLeaseLost, and mirror.ErrPaused or mirror.ErrRemoved for a connection that is.
 type Progress interface {
 	// Token returns the stored token of a kind, mirror.ErrNotFound if there is none.
 	Token(ctx context.Context, connection, kind string) (mirror.Token, error)
@@ -59,16 +60,16 @@ type Progress interface {
 	SyncState(ctx context.Context, connection string) (mirror.SyncState, error)
 	// StartPoll notes the beginning of a poll and puts the next claim off by claim; the postings' total may be 0 while
 	// it is not known.
-	StartPoll(ctx context.Context, connection string, claim time.Duration) error
+	StartPoll(ctx context.Context, m mirror.Mandate, claim time.Duration) error
 	// Advance notes progress within a poll and puts the next claim off by claim.
-	Advance(ctx context.Context, connection string, done, total int, claim time.Duration) error
-	// FinishPoll notes a complete poll that began at started and sets the next one. On the first complete poll it also
-	// commits the event connection.synced. Returns true if it committed an event.
-	FinishPoll(ctx context.Context, connection string, started time.Time, atAshby int, next time.Duration) (bool, error)
+	Advance(ctx context.Context, m mirror.Mandate, done, total int, claim time.Duration) error
+	// FinishPoll notes a complete poll and sets the next one. On the first complete poll it also commits the event
+	// connection.synced. Returns true if it committed an event.
+	FinishPoll(ctx context.Context, m mirror.Mandate, p mirror.CompletePoll) (bool, error)
 	// FailPoll notes a poll that did not complete, and why (a sentence without secrets), and sets the next try.
-	FailPoll(ctx context.Context, connection, reason string, next time.Duration) error
-	// SetStatus changes a connection's status unless it is paused or removed; going to or from active commits
-	// connection.degraded or connection.recovered. Returns true if it committed an event. An unchanged status with
-	// the same reason writes nothing.
-	SetStatus(ctx context.Context, connection string, status mirror.Status, reason string) (bool, error)
+	FailPoll(ctx context.Context, m mirror.Mandate, reason string, next time.Duration) error
+	// SetStatus changes a connection's status, unless it is paused or removed, which is no error, or its key is another
+	// by now than the change is about. Going to or from active commits connection.degraded or connection.recovered.
+	// Returns true if it committed an event. An unchanged status with the same reason writes nothing.
+	SetStatus(ctx context.Context, m mirror.Mandate, c mirror.StatusChange) (bool, error)
 }

@@ -51,6 +51,8 @@ const (
 	// commit usually settles it within milliseconds.
 	sweepAge   = 5 * time.Second
 	sweepLimit = 1000
+	// sweepPerConnection is more than a connection gets read between two sweeps, and little enough of sweepLimit.
+	sweepPerConnection = 64
 	// sweepAgain is how long a hint that was published again has before it is worked on without the bus.
 	sweepAgain = 30 * time.Second
 	// pollClaim is how long a poll that shows no progress counts as running; then it is due again.

@@ -154,7 +154,7 @@ func locationsOf(p ashby.Posting) []string {
 	return append([]string{p.PrimaryLocationID}, p.SecondaryLocations...)
 }
 
-// badRow counts and logs an object that could not be read. It closes nothing.
+// badRow counts and logs an object that could not be read and is passed over. It closes nothing.
 func (r *run) badRow(ctx context.Context, kind ashby.Kind, id string, err error) {
 	r.d.s.opts.Metrics.badRow(kind)
 	r.d.log.WarnContext(ctx, "object not readable", "kind", kind, "object", id, "error", err)

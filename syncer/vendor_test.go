@@ -105,6 +105,12 @@ func (v *vendor) setFault(f func(method, id string) error) {
 	v.fault = f
 }
 
+func (v *vendor) setList(f func(l *ashby.PostingList)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.list = f
+}
+
 func (v *vendor) setHold(f func(ctx context.Context, method, id string)) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -16,6 +16,14 @@ import (
 const (
 	// workingEvery keeps a message from being delivered again while it is in work.
 	workingEvery = bus.HintAckWait / 3
+	// mostQueued is how many hints on single objects of one connection are in work or wait for it at once: enough to keep
+	// its reads busy, and a quarter of what a partition handles at once.
+	mostQueued = bus.MaxPending / 4
+	// crowdedPause is the delay of a hint that found its connection's queue full, crowdedTries how often that happens
+	// before the hint is left to the sweeps. Put off for longer, the hints of a burst would fill the partition's share
+	// of undelivered messages.
+	crowdedPause = time.Second
+	crowdedTries = 5
 	// handOver is the delay of a hint that we leave to the partition's next owner.
 	handOver = time.Second
 	// refreshTimeout bounds one refresh, the client's own retries included.
@@ -30,6 +38,12 @@ func (d *desk) handle(ctx context.Context, m bus.HintMsg) {
 	if t.isPoll() {
 		d.s.waiting.Add(1)
 		defer d.s.waiting.Add(-1)
+	} else {
+		if !d.queueUp() {
+			d.turnAway(ctx, m)
+			return
+		}
+		defer d.leaveQueue()
 	}
 	beating, stop := context.WithCancel(ctx)
 	var beat sync.WaitGroup
@@ -58,6 +72,16 @@ func (d *desk) handle(ctx context.Context, m bus.HintMsg) {
 	}
 	if again > 0 {
 		d.settled(ctx, m.Retry(again))
+		return
+	}
+	d.settled(ctx, m.Ack())
+}
+
+// turnAway settles a hint for which there is no room now. Its inbox row asks again whatever becomes of it.
+func (d *desk) turnAway(ctx context.Context, m bus.HintMsg) {
+	d.s.opts.Metrics.crowded.Inc()
+	if m.Attempt < crowdedTries {
+		d.settled(ctx, m.Retry(jittered(crowdedPause)))
 		return
 	}
 	d.settled(ctx, m.Ack())
@@ -114,8 +138,11 @@ func (d *desk) settleRefresh(ctx context.Context, a access, t task, began time.T
 		if d.keyReplaced(ctx, a) {
 			return handOver
 		}
-		if err := d.setStatus(ctx, mirror.StatusUnauthorized, reason); err != nil {
-			log.WarnContext(ctx, "status not stored", "error", err)
+		if stored := d.setStatus(ctx, mirror.StatusChange{
+			Status: mirror.StatusUnauthorized, Reason: reason, Key: a.sealed, PollWithin: d.refused(t),
+		}); stored != nil {
+			d.lostLease(stored)
+			log.WarnContext(ctx, "status not stored", "error", stored)
 			return retryMin
 		}
 		log.WarnContext(ctx, "key refused", "error", err)
@@ -203,11 +230,13 @@ func (d *desk) settlePoll(ctx context.Context, t task, end pollEnd, err error) t
 	}
 	count, next := d.failed(t, low, interval, waitAsked(err))
 	log.WarnContext(ctx, "poll failed", "error", err, "failures", count, "next_in", next)
-	if err := d.noteFailure(ctx, end.connection, pollFailure{result, reason, count, next}); err != nil {
-		log.WarnContext(ctx, "failed poll not noted", "error", err)
-		return next
+	err = d.noteFailure(ctx, end.access, pollFailure{result, reason, count, next})
+	if err == nil || isOver(err) {
+		return 0
 	}
-	return 0
+	d.lostLease(err)
+	log.WarnContext(ctx, "failed poll not noted", "error", err)
+	return next
 }
 
 type pollFailure struct {
@@ -219,17 +248,20 @@ type pollFailure struct {
 
 // noteFailure stores what a failed poll means for the connection. A refused key is known to be refused until a poll
 // succeeds, whatever else fails meanwhile.
-func (d *desk) noteFailure(ctx context.Context, c mirror.Connection, f pollFailure) error {
-	if f.outcome == outcomeUnauthorized {
-		if err := d.setStatus(ctx, mirror.StatusUnauthorized, f.reason); err != nil {
-			return err
-		}
-	} else if f.count >= degradeAfter && f.outcome != outcomeStore && c.Status != mirror.StatusUnauthorized && c.Status != "" {
-		if err := d.setStatus(ctx, mirror.StatusDegraded, f.reason); err != nil {
+func (d *desk) noteFailure(ctx context.Context, a access, f pollFailure) error {
+	change := mirror.StatusChange{Reason: f.reason, Key: a.sealed}
+	switch was := a.connection.Status; {
+	case f.outcome == outcomeUnauthorized:
+		change.Status = mirror.StatusUnauthorized
+	case f.count >= degradeAfter && f.outcome != outcomeStore && was != mirror.StatusUnauthorized && was != "":
+		change.Status = mirror.StatusDegraded
+	}
+	if change.Status != "" {
+		if err := d.setStatus(ctx, change); err != nil {
 			return err
 		}
 	}
-	return d.s.opts.Progress.FailPoll(ctx, d.connection, f.reason, f.next)
+	return d.s.opts.Progress.FailPoll(ctx, d.mandate(), f.reason, f.next)
 }
 
 // jittered is d, longer or shorter by at most a tenth, so that what failed together is not tried together.

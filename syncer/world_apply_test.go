@@ -1,7 +1,9 @@
 package syncer
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,16 +20,9 @@ func (w *world) Apply(ctx context.Context, u mirror.Unit) (mirror.Applied, error
 		return mirror.Applied{}, err
 	}
 	defer w.mu.Unlock()
-	p := w.parts[u.Lease.Part]
-	if p == nil || p.owner != u.Lease.Owner || p.epoch != u.Lease.Epoch || !time.Now().Before(p.expires) {
-		return mirror.Applied{}, mirror.ErrLeaseLost
-	}
-	a := w.conns[u.Connection]
-	if a.c.Status == mirror.StatusRemoved {
-		return mirror.Applied{}, mirror.ErrRemoved
-	}
-	if u.Lease.Part != a.c.Part {
-		return mirror.Applied{}, fmt.Errorf("lease of partition %d for a connection of %d", u.Lease.Part, a.c.Part)
+	a, err := w.check(mirror.Mandate{Lease: u.Lease, Connection: u.Connection})
+	if err != nil {
+		return mirror.Applied{}, err
 	}
 	w.applies = append(w.applies, u)
 	listings := maps.Clone(a.listings) // all or nothing
@@ -105,66 +100,103 @@ func (w *world) SyncState(ctx context.Context, connection string) (mirror.SyncSt
 	return w.conns[connection].sync, nil
 }
 
-func (w *world) StartPoll(ctx context.Context, connection string, claim time.Duration) error {
+// allowed locks the world if the mandate is good for a write.
+func (w *world) allowed(ctx context.Context, m mirror.Mandate) (*account, error) {
 	if err := w.enter(ctx); err != nil {
+		return nil, err
+	}
+	a, err := w.check(m)
+	if err != nil {
+		w.mu.Unlock()
+	}
+	return a, err
+}
+
+func (w *world) check(m mirror.Mandate) (*account, error) {
+	p := w.parts[m.Lease.Part]
+	if p == nil || p.owner != m.Lease.Owner || p.epoch != m.Lease.Epoch || !time.Now().Before(p.expires) {
+		return nil, mirror.ErrLeaseLost
+	}
+	a := w.conns[m.Connection]
+	switch {
+	case m.Lease.Part != a.c.Part:
+		return nil, fmt.Errorf("lease of partition %d for a connection of %d", m.Lease.Part, a.c.Part)
+	case a.c.Status == mirror.StatusRemoved:
+		return nil, mirror.ErrRemoved
+	case a.c.Status == mirror.StatusPaused:
+		return nil, mirror.ErrPaused
+	}
+	return a, nil
+}
+
+func (w *world) StartPoll(ctx context.Context, m mirror.Mandate, claim time.Duration) error {
+	a, err := w.allowed(ctx, m)
+	if err != nil {
 		return err
 	}
 	defer w.mu.Unlock()
 	now := time.Now()
-	s := &w.conns[connection].sync
-	s.PollStartedAt, s.Done, s.Total, s.NextPollAt = &now, 0, 0, now.Add(claim)
+	a.sync.PollStartedAt, a.sync.Done, a.sync.Total, a.sync.NextPollAt = &now, 0, 0, now.Add(claim)
 	return nil
 }
 
-func (w *world) Advance(ctx context.Context, connection string, done, total int, claim time.Duration) error {
-	if err := w.enter(ctx); err != nil {
+func (w *world) Advance(ctx context.Context, m mirror.Mandate, done, total int, claim time.Duration) error {
+	a, err := w.allowed(ctx, m)
+	if err != nil {
 		return err
 	}
 	defer w.mu.Unlock()
-	s := &w.conns[connection].sync
-	s.Done, s.Total, s.NextPollAt = done, total, time.Now().Add(claim)
+	a.sync.Done, a.sync.Total, a.sync.NextPollAt = done, total, time.Now().Add(claim)
 	return nil
 }
 
-func (w *world) FinishPoll(
-	ctx context.Context, connection string, started time.Time, atAshby int, next time.Duration,
-) (bool, error) {
-	if err := w.enter(ctx); err != nil {
+func (w *world) FinishPoll(ctx context.Context, m mirror.Mandate, p mirror.CompletePoll) (bool, error) {
+	a, err := w.allowed(ctx, m)
+	if err != nil {
 		return false, err
 	}
 	defer w.mu.Unlock()
-	a, now := w.conns[connection], time.Now()
+	now := time.Now()
 	first := a.sync.FirstSyncedAt == nil
 	if first {
 		a.sync.FirstSyncedAt = &now
 	}
-	a.sync.PollFinishedAt, a.sync.LastVerifiedAt, a.sync.LastError = &now, &started, ""
-	a.sync.NextPollAt, a.atAshby = now.Add(next), atAshby
+	a.sync.PollFinishedAt, a.sync.LastVerifiedAt, a.sync.LastError = &now, &p.Started, p.Unread
+	a.sync.NextPollAt, a.atAshby = now.Add(p.Next), p.AtAshby
 	return first, nil
 }
 
-func (w *world) FailPoll(ctx context.Context, connection, reason string, next time.Duration) error {
-	if err := w.enter(ctx); err != nil {
+func (w *world) FailPoll(ctx context.Context, m mirror.Mandate, reason string, next time.Duration) error {
+	a, err := w.allowed(ctx, m)
+	if err != nil {
 		return err
 	}
 	defer w.mu.Unlock()
-	a := w.conns[connection]
 	a.sync.LastError, a.sync.NextPollAt = reason, time.Now().Add(next)
 	a.fails = append(a.fails, reason)
 	return nil
 }
 
-func (w *world) SetStatus(ctx context.Context, connection string, status mirror.Status, reason string) (bool, error) {
-	if err := w.enter(ctx); err != nil {
+func (w *world) SetStatus(ctx context.Context, m mirror.Mandate, c mirror.StatusChange) (bool, error) {
+	if w.onStatus != nil {
+		w.onStatus()
+	}
+	a, err := w.allowed(ctx, m)
+	if errors.Is(err, mirror.ErrPaused) || errors.Is(err, mirror.ErrRemoved) {
+		return false, nil
+	}
+	if err != nil {
 		return false, err
 	}
 	defer w.mu.Unlock()
-	a := w.conns[connection]
-	if a.c.Status == mirror.StatusPaused || a.c.Status == mirror.StatusRemoved || a.c.Status == status {
+	if a.c.Status == c.Status || c.Key != nil && !bytes.Equal(c.Key, a.sealed) {
 		return false, nil
 	}
-	event := a.c.Status == mirror.StatusActive || status == mirror.StatusActive
-	a.c.Status, a.c.StatusReason = status, reason
-	w.statuses = append(w.statuses, status)
+	if by := time.Now().Add(c.PollWithin); c.PollWithin > 0 && by.Before(a.sync.NextPollAt) {
+		a.sync.NextPollAt = by
+	}
+	event := a.c.Status == mirror.StatusActive || c.Status == mirror.StatusActive
+	a.c.Status, a.c.StatusReason = c.Status, c.Reason
+	w.statuses = append(w.statuses, c.Status)
 	return event, nil
 }

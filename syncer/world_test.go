@@ -27,6 +27,8 @@ type world struct {
 	statuses []mirror.Status
 	// onApply is called before a unit is applied, without the lock.
 	onApply func(u mirror.Unit)
+	// onStatus is called before a status is set, without the lock.
+	onStatus func()
 	// onConnection is called before a connection is read, without the lock.
 	onConnection func()
 }
@@ -225,18 +227,21 @@ func (w *world) DuePolls(ctx context.Context, parts []int, claim time.Duration, 
 	return due, nil
 }
 
-func (w *world) OverdueInbox(ctx context.Context, parts []int, age time.Duration, limit int) ([]mirror.Hint, error) {
+func (w *world) OverdueInbox(ctx context.Context, s mirror.Sweep) ([]mirror.Hint, error) {
 	if err := w.enter(ctx); err != nil {
 		return nil, err
 	}
 	defer w.mu.Unlock()
 	var hints []mirror.Hint
+	each := map[string]int{}
 	for _, r := range w.inbox {
 		status := w.conns[r.hint.Connection].c.Status
 		readable := status == mirror.StatusActive || status == mirror.StatusDegraded
-		if !r.done && readable && time.Since(r.received) > age && slices.Contains(parts, r.hint.Part()) &&
-			!slices.Contains(hints, r.hint) && len(hints) < limit {
+		room := len(hints) < s.Limit && each[r.hint.Connection] < s.PerConnection
+		if !r.done && readable && room && time.Since(r.received) > s.Age && slices.Contains(s.Parts, r.hint.Part()) &&
+			!slices.Contains(hints, r.hint) {
 			hints = append(hints, r.hint)
+			each[r.hint.Connection]++
 		}
 	}
 	return hints, nil
@@ -330,8 +335,11 @@ func (w *world) OpenInbox(ctx context.Context, connection string, kind mirror.Hi
 	defer w.mu.Unlock()
 	var ids []int64
 	for _, r := range w.inbox {
-		mine := r.hint.Connection == connection && !r.done
-		if mine && (kind == mirror.HintPoll || r.hint.Kind == kind && r.hint.ID == object) {
+		asked := r.hint.Kind == kind && r.hint.ID == object
+		if kind == mirror.HintPoll {
+			asked = r.hint.ID == ""
+		}
+		if r.hint.Connection == connection && !r.done && asked {
 			ids = append(ids, r.id)
 		}
 	}

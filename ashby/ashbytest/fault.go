@@ -78,6 +78,14 @@ func (s *Simulator) ClearFaults() {
 	s.faults = nil
 }
 
+// FaultsTaken says how many requests a kind of fault has touched so far; ClearFaults does not set it back. A fault that
+// was never taken proves nothing.
+func (s *Simulator) FaultsTaken(kind FaultKind) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.taken[kind]
+}
+
 // takeFault finds the fault for a request and counts it off.
 func (s *Simulator) takeFault(c *call) *Fault {
 	s.mu.Lock()
@@ -87,6 +95,7 @@ func (s *Simulator) takeFault(c *call) *Fault {
 			continue
 		}
 		taken := *f
+		s.taken[f.Kind]++
 		if f.Count > 0 {
 			f.Count--
 			if f.Count == 0 {

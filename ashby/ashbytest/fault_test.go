@@ -25,9 +25,16 @@ func TestFaults(t *testing.T) {
 				tc.fault.Method, tc.fault.Count = "jobPosting.list", 1
 				b.sim.Inject(tc.fault)
 				b.good("job.list", "{}")
+				if n := b.sim.FaultsTaken(tc.fault.Kind); n != 0 {
+					t.Errorf("taken %d times before the request", n)
+				}
 				got, err := b.do(b.request("jobPosting.list", "{}"))
 				tc.check(t, got, err)
 				b.good("jobPosting.list", "{}")
+				b.sim.ClearFaults()
+				if n := b.sim.FaultsTaken(tc.fault.Kind); n != 1 {
+					t.Errorf("taken %d times", n)
+				}
 			})
 		}
 	}

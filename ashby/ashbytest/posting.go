@@ -86,7 +86,11 @@ type PostingState struct {
 	DescriptionHTML string
 	LocationName    string
 	TeamName        string
-	UpdatedAt       time.Time
+	// DepartmentName is the topmost department's, the team's own where it has no parent.
+	DepartmentName string
+	// Places has the primary location first.
+	Places    []Place
+	UpdatedAt time.Time
 }
 
 // Public says whether a job board may show the posting: published, listed, on an external board, its job neither
@@ -121,8 +125,9 @@ func (o *Organization) stateOf(p *posting) PostingState {
 	state := PostingState{
 		ID: p.id, JobID: p.jobID, Title: p.title, Status: p.status(), Listed: p.listed, Internal: p.internal,
 		DescriptionHTML: p.html(), LocationName: o.nameOf(&o.locations, p.locationID),
-		TeamName: o.nameOf(&o.departments, p.departmentID), UpdatedAt: p.updated,
+		TeamName: o.nameOf(&o.departments, p.departmentID), Places: o.places(p), UpdatedAt: p.updated,
 	}
+	state.DepartmentName, _, _ = o.departmentPath(p.departmentID)
 	if job, ok := o.jobs.get(p.jobID); ok {
 		state.JobStatus, state.Confidential = job.text("status"), job.flag("confidential")
 	}

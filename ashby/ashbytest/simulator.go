@@ -43,6 +43,7 @@ type Simulator struct {
 	orgs     map[string]*Organization
 	keys     map[string]*apiKey
 	faults   []*Fault
+	taken    map[FaultKind]int
 	requests journal[Request]
 	attempts journal[Attempt]
 	served   uint64
@@ -78,6 +79,7 @@ func New(opts Options) *Simulator {
 		client: deliveryClient(),
 		orgs:   make(map[string]*Organization),
 		keys:   make(map[string]*apiKey),
+		taken:  make(map[FaultKind]int),
 		idle:   make(chan struct{}),
 	}
 	close(s.idle)

@@ -40,9 +40,9 @@ type Options struct {
 	Logger    *slog.Logger
 	// Replicas is how many servers keep each stream: 1 (also for 0) or 3.
 	Replicas int
-	// MaxBytesHints, MaxBytesJobs and MaxBytesSpill bound the streams: 64 MiB of memory, 4 GiB and 512 MiB of disk
-	// where zero. The server refuses a stream whose bound is above its own limits.
-	MaxBytesHints, MaxBytesJobs, MaxBytesSpill int64
+	// MaxBytesJobs and MaxBytesSpill bound the streams on disk: 4 GiB and 512 MiB where zero. The server refuses a
+	// stream whose bound is above its own limits.
+	MaxBytesJobs, MaxBytesSpill int64
 }
 
 func (o *Options) setDefaults() error {
@@ -53,7 +53,6 @@ func (o *Options) setDefaults() error {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	setDefault(&o.Replicas, 1)
-	setDefault(&o.MaxBytesHints, 64<<20)
 	setDefault(&o.MaxBytesJobs, 4<<30)
 	setDefault(&o.MaxBytesSpill, 512<<20)
 	return nil

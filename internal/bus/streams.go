@@ -20,6 +20,8 @@ const (
 	MaxMessage = 8 << 20
 
 	hintMaxAge = 2 * time.Hour
+	// hintMaxBytes is memory: some hundred thousand hints.
+	hintMaxBytes = 64 << 20
 	// jobsDuplicates is the shortest window that the server takes. Exactly-once rests on the expected last sequence;
 	// the server's memory of ids survives a purge, and a longer one would refuse the repair that follows.
 	jobsDuplicates = 100 * time.Millisecond
@@ -39,7 +41,7 @@ func (b *Bus) streams() []jetstream.StreamConfig {
 			Discard:           jetstream.DiscardOld,
 			MaxMsgsPerSubject: 1,
 			MaxAge:            hintMaxAge,
-			MaxBytes:          b.opts.MaxBytesHints,
+			MaxBytes:          hintMaxBytes,
 			Replicas:          b.opts.Replicas,
 		},
 		{

@@ -36,7 +36,7 @@ func TestConnectBeforeTheServer(t *testing.T) {
 	}
 	hints := streamConfig(t, b, bus.StreamHints)
 	if hints.Storage != jetstream.MemoryStorage || hints.MaxMsgsPerSubject != 1 || hints.MaxAge != 2*time.Hour ||
-		hints.Discard != jetstream.DiscardOld || hints.Retention != jetstream.WorkQueuePolicy {
+		hints.MaxBytes != 64<<20 || hints.Discard != jetstream.DiscardOld || hints.Retention != jetstream.WorkQueuePolicy {
 		t.Errorf("HINTS has the shape %+v", hints)
 	}
 	spill := streamConfig(t, b, bus.StreamSpill)

@@ -51,13 +51,17 @@ func TestKillLoop(t *testing.T) {
 	wait(t, "Ashby, Postgres and the stream agree", func() error {
 		return agree(t.Context(), db, p.natsURL, doc.ID, org)
 	}, p.logs.tail)
-	ms, err := readStream(t.Context(), p.natsURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	judgeOrder(t, ms)
-	judgeCommitted(t, db, ms)
-	judged := judgeRefreshed(t, p.sim.Deliveries(), p.sim.Requests())
+	var ms []message
+	wait(t, "the stream and the log agree", func() (err error) {
+		ms, err = orderly(t.Context(), db, p.natsURL)
+		return err
+	}, p.logs.tail)
+	judged := 0
+	wait(t, "every webhook is followed by a read of its object", func() error {
+		var faults []string
+		judged, faults = faultsOfRefresh(p.sim.Deliveries(), p.sim.Requests())
+		return verdict(faults)
+	}, p.logs.tail)
 	if judged < total/2 {
 		t.Errorf("only %d webhooks answered 2xx for %d changes: the load did not reach the gateway", judged, total)
 	}

@@ -31,7 +31,9 @@ func TestNATSAway(t *testing.T) {
 	})
 	s.nats.Start()
 	s.agreed(e)
-	judgeRefreshed(t, s.sim.Deliveries(), s.sim.Requests())
+	if s.refreshed() == 0 {
+		t.Error("no webhook was judged")
+	}
 }
 
 // TestStreamLost is P7: NATS comes back with nothing, and the stream is rebuilt with the same ids and versions.
@@ -105,7 +107,9 @@ func TestPostgresAway(t *testing.T) {
 	}
 	s.agreed(e)
 	s.noneClosed(e)
-	judgeRefreshed(t, s.sim.Deliveries(), s.sim.Requests())
+	if s.refreshed() == 0 {
+		t.Error("no webhook was judged")
+	}
 	for _, d := range s.sim.Deliveries() {
 		if d.Status != http.StatusOK && d.Status != http.StatusServiceUnavailable {
 			t.Errorf("a fault of ours was answered %d", d.Status)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -38,6 +39,10 @@ func TestMain(m *testing.M) {
 			panic(err) // this process is nothing but the server
 		}
 		return
+	}
+	// The tests wait for retries more than they compute; the command line's -parallel still counts, as it is read later.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
 	}
 	// fasthttp's housekeeping sleeps through the end of a server and of a benchmark's client.
 	localtest.Main(m, localtest.IgnoreLeaks(

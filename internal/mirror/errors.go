@@ -9,6 +9,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrRemoved: the connection was removed on purpose.
 	ErrRemoved = errors.New("connection removed")
+	// ErrPaused: the operator paused the connection; nothing was written.
+	ErrPaused = errors.New("connection paused")
 	// ErrDuplicateKey: another connection has the same API key.
 	ErrDuplicateKey = errors.New("API key already connected")
 	// ErrDuplicateEmployer: another connection has the same employer_ref.

@@ -10,9 +10,10 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 )
 
-// Apply does one unit of work in one transaction: it checks the lease and that the connection is not removed, writes
-// records, decides each listing's next version, and writes event and outbox rows with it. An empty unit does nothing at
-// all, without looking at the lease. mirror.ErrLeaseLost, mirror.ErrRemoved: nothing was written.
+// Apply does one unit of work in one transaction: it checks the lease and that the connection is neither paused nor
+// removed, writes records, decides each listing's next version, and writes event and outbox rows with it. An empty unit
+// does nothing at all, without looking at the lease. mirror.ErrLeaseLost, mirror.ErrPaused, mirror.ErrRemoved: nothing
+// was written.
 func (s Syncer) Apply(ctx context.Context, u mirror.Unit) (mirror.Applied, error) {
 	if u.Empty() {
 		return mirror.Applied{}, nil
@@ -20,7 +21,7 @@ func (s Syncer) Apply(ctx context.Context, u mirror.Unit) (mirror.Applied, error
 	var done mirror.Applied
 	err := s.db.inTx(ctx, "applying a unit of work", func(tx *sqlx.Tx) error {
 		done = mirror.Applied{}
-		if err := mayWrite(ctx, tx, u.Lease, u.Connection); err != nil {
+		if err := mayWrite(ctx, tx, mirror.Mandate{Lease: u.Lease, Connection: u.Connection}); err != nil {
 			return err
 		}
 		var err error
@@ -38,13 +39,13 @@ func (s Syncer) Apply(ctx context.Context, u mirror.Unit) (mirror.Applied, error
 	return done, nil
 }
 
-// mayWrite returns mirror.ErrLeaseLost unless the lease is held and not expired, and mirror.ErrRemoved or
-// mirror.ErrNotFound unless the connection is there. Until the transaction ends, the partition is not taken by another
-// owner and the connection is not removed.
-func mayWrite(ctx context.Context, tx *sqlx.Tx, l mirror.Lease, connection string) error {
+// mayWrite returns mirror.ErrLeaseLost unless the lease is held and not expired, and mirror.ErrRemoved, mirror.ErrPaused
+// or mirror.ErrNotFound unless the connection is there and at work. Until the transaction ends, the partition is not
+// taken by another owner and the connection is not removed; it may be paused, since a pause waits for nobody.
+func mayWrite(ctx context.Context, tx *sqlx.Tx, m mirror.Mandate) error {
 	// Waits for a removal that is under way, so it must come before the statement that looks at the status.
 	if _, err := tx.ExecContext(ctx, `
-		SELECT pg_advisory_xact_lock_shared($1, hashtext($2))`, lockRemoval, connection); err != nil {
+		SELECT pg_advisory_xact_lock_shared($1, hashtext($2))`, lockRemoval, m.Connection); err != nil {
 		return err
 	}
 	var statuses []sql.Null[mirror.Status]
@@ -53,7 +54,7 @@ func mayWrite(ctx context.Context, tx *sqlx.Tx, l mirror.Lease, connection strin
 		FROM partitions p
 		LEFT JOIN connections c ON c.id = $5
 		WHERE p.part = $1 AND p.owner = $2 AND p.epoch = $3 AND p.part = $4 AND p.expires_at > clock_timestamp()
-		FOR KEY SHARE OF p`, l.Part, l.Owner, l.Epoch, mirror.Part(connection), connection); err != nil {
+		FOR KEY SHARE OF p`, m.Lease.Part, m.Lease.Owner, m.Lease.Epoch, mirror.Part(m.Connection), m.Connection); err != nil {
 		return err
 	}
 	switch {
@@ -63,6 +64,8 @@ func mayWrite(ctx context.Context, tx *sqlx.Tx, l mirror.Lease, connection strin
 		return mirror.ErrNotFound
 	case statuses[0].V == mirror.StatusRemoved:
 		return mirror.ErrRemoved
+	case statuses[0].V == mirror.StatusPaused:
+		return mirror.ErrPaused
 	}
 	return nil
 }

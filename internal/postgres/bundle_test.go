@@ -117,6 +117,14 @@ func (b *bundle) connect(ids ...string) {
 	}
 }
 
+func (b *bundle) mandate(connection string) mirror.Mandate {
+	return mirror.Mandate{Lease: b.held[mirror.Part(connection)], Connection: connection}
+}
+
+func (b *bundle) setStatus(connection string, status mirror.Status, reason string) (bool, error) {
+	return b.s.SetStatus(b.Context(), b.mandate(connection), mirror.StatusChange{Status: status, Reason: reason})
+}
+
 func (b *bundle) unit(connection string) mirror.Unit {
 	return mirror.Unit{
 		Lease: b.held[mirror.Part(connection)], Connection: connection, Origin: events.OriginPoll,

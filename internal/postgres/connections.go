@@ -43,8 +43,8 @@ func (r connectionRow) connection() (mirror.Connection, error) {
 	return c, nil
 }
 
-// Create stores a connection, its secrets and its first due poll. The partition is always that of the id, and a
-// connection without a status is active. mirror.ErrDuplicateKey, mirror.ErrDuplicateEmployer.
+// Create stores a connection, its secrets and its first due poll. The partition is always that of the id, a connection
+// without a status is active, and CreatedAt and StatusSince are the present where zero. mirror.ErrDuplicateKey, mirror.ErrDuplicateEmployer.
 func (g Gateway) Create(ctx context.Context, c mirror.NewConnection) error {
 	report, err := json.Marshal(c.Report)
 	if err != nil {
@@ -56,10 +56,11 @@ func (g Gateway) Create(ctx context.Context, c mirror.NewConnection) error {
 	return g.db.inTx(ctx, "creating a connection", func(tx *sqlx.Tx) error {
 		if err := mustAffect(1)(tx.ExecContext(ctx, `
 			INSERT INTO connections (id, part, employer_ref, employer_name, status, status_reason, modules,
-				poll_interval_s, key_fingerprint, key_last4, report, webhook_token)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+				poll_interval_s, key_fingerprint, key_last4, report, webhook_token, created_at, status_since)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, COALESCE($13, now()), COALESCE($14, now()))`,
 			c.ID, mirror.Part(c.ID), c.EmployerRef, c.EmployerName, c.Status, c.StatusReason, textArray(c.Modules),
-			seconds(c.PollInterval), c.KeyFingerprint, c.KeyLast4, string(report), c.WebhookToken)); err != nil {
+			seconds(c.PollInterval), c.KeyFingerprint, c.KeyLast4, string(report), c.WebhookToken,
+			known(c.CreatedAt), known(c.StatusSince))); err != nil {
 			return err
 		}
 		if err := putSecret(ctx, tx, c.ID, secretKey, c.Key); err != nil {
@@ -71,6 +72,14 @@ func (g Gateway) Create(ctx context.Context, c mirror.NewConnection) error {
 		return mustAffect(1)(tx.ExecContext(ctx, `
 			INSERT INTO sync_state (connection_id, next_poll_at) VALUES ($1, clock_timestamp())`, c.ID))
 	})
+}
+
+// known is nil where the time is not known.
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
 
 // seconds rounds up to the whole seconds that an interval is stored in; it is never zero.

@@ -67,7 +67,9 @@ func TestConnectionAndViewsTellWhatWasStored(t *testing.T) {
 	u = b.unit("acme")
 	u.Gone, u.Listings = []mirror.RecordKey{{Kind: "posting", ID: "p2"}}, []mirror.Desired{wantClosed("p2")}
 	b.apply(u)
-	_, err = b.s.FinishPoll(t.Context(), "acme", time.Now(), 7, time.Hour)
+	_, err = b.s.FinishPoll(t.Context(), b.mandate("acme"), mirror.CompletePoll{
+		Started: time.Now(), AtAshby: 7, Next: time.Hour,
+	})
 	b.must(err)
 	views, err := b.g.Views(t.Context(), "", 10)
 	b.must(err)
@@ -98,6 +100,49 @@ func TestConnectionAndViewsTellWhatWasStored(t *testing.T) {
 	}
 }
 
+func TestCreateKeepsItsTimes(t *testing.T) {
+	b := setup(t)
+	made := time.Date(2026, 11, 23, 10, 0, 0, 123456000, time.UTC)
+	c := connection("acme")
+	c.CreatedAt, c.StatusSince = made, made.Add(time.Microsecond)
+	b.must(b.g.Create(t.Context(), c))
+	view, err := b.g.View(t.Context(), "acme")
+	b.must(err)
+	if !view.CreatedAt.Equal(c.CreatedAt) || !view.StatusSince.Equal(c.StatusSince) {
+		t.Errorf("made at %s and active since %s", view.CreatedAt, view.StatusSince)
+	}
+	b.connect("beta")
+	if view, err := b.g.View(t.Context(), "beta"); err != nil || time.Since(view.CreatedAt).Abs() > time.Minute {
+		t.Errorf("without a time made at %s, %v", view.CreatedAt, err)
+	}
+}
+
+func TestPatchMovesTheNextPoll(t *testing.T) {
+	b := setup(t)
+	b.connect("acme")
+	name, minute, day := "Acme AG", time.Minute, 24*time.Hour
+	for _, c := range []struct {
+		what        string
+		patch       mirror.ConnectionPatch
+		least, most time.Duration // until the next poll, which was to come in an hour
+	}{
+		{"nothing", mirror.ConnectionPatch{}, 59 * time.Minute, time.Hour},
+		{"a shorter interval", mirror.ConnectionPatch{PollInterval: &minute}, time.Second, time.Minute},
+		{"a longer interval", mirror.ConnectionPatch{PollInterval: &day}, 59 * time.Minute, time.Hour},
+		{"a name", mirror.ConnectionPatch{EmployerName: &name}, -time.Minute, 0},
+		{"a name and an interval", mirror.ConnectionPatch{EmployerName: &name, PollInterval: &minute}, -time.Minute, 0},
+	} {
+		b.exec(`UPDATE sync_state SET next_poll_at = clock_timestamp() + INTERVAL '1 hour'`)
+		b.must(b.g.Patch(t.Context(), "acme", c.patch))
+		var seconds float64
+		b.must(b.raw.GetContext(t.Context(), &seconds, `
+			SELECT CAST(extract(epoch FROM next_poll_at - clock_timestamp()) AS float8) FROM sync_state`))
+		if left := time.Duration(seconds * float64(time.Second)); left < c.least || left > c.most {
+			t.Errorf("%s: the next poll comes in %s", c.what, left)
+		}
+	}
+}
+
 func TestPatch(t *testing.T) {
 	b := setup(t)
 	b.connect("acme", "beta")
@@ -112,17 +157,18 @@ func TestPatch(t *testing.T) {
 	b.must(b.g.Patch(t.Context(), "acme", mirror.ConnectionPatch{Paused: &yes}))
 	c, _, err := b.s.Connection(t.Context(), "acme")
 	b.must(err)
-	if c.EmployerName != name || c.PollInterval != interval || c.Status != mirror.StatusPaused || due() {
-		t.Errorf("patched to %+v, due %t", c, due())
+	if c.EmployerName != name || c.PollInterval != interval || c.Status != mirror.StatusPaused {
+		t.Errorf("patched to %+v", c)
 	}
-	if changed, err := b.s.SetStatus(t.Context(), "acme", mirror.StatusDegraded, "x"); changed || err != nil {
+	b.exec(`UPDATE sync_state SET next_poll_at = clock_timestamp() + INTERVAL '1 hour'`)
+	if changed, err := b.setStatus("acme", mirror.StatusDegraded, "x"); changed || err != nil {
 		t.Errorf("a paused connection changed: %t, %v", changed, err)
 	}
 	b.must(b.g.Patch(t.Context(), "acme", mirror.ConnectionPatch{Paused: &no}))
 	if !due() {
 		t.Error("resuming made no poll due")
 	}
-	_, err = b.s.SetStatus(t.Context(), "acme", mirror.StatusUnauthorized, "Ashby refuses the key.")
+	_, err = b.setStatus("acme", mirror.StatusUnauthorized, "Ashby refuses the key.")
 	b.must(err)
 	b.exec(`UPDATE sync_state SET next_poll_at = clock_timestamp() + INTERVAL '1 hour'`)
 	key := mirror.KeyPatch{Sealed: []byte("new key"), Fingerprint: []byte("new print"), Last4: "9999"}

@@ -112,7 +112,7 @@ func TestFound(t *testing.T) {
 func TestLoggedLeavesOutTheLongClosed(t *testing.T) {
 	b := setup(t)
 	b.closings()
-	_, err := b.s.SetStatus(t.Context(), "acme", mirror.StatusDegraded, "Ashby is slow.")
+	_, err := b.setStatus("acme", mirror.StatusDegraded, "Ashby is slow.")
 	b.must(err)
 	b.publishAll()
 	want := []string{

@@ -33,8 +33,10 @@ func (g Gateway) Endpoint(ctx context.Context, token string) (mirror.Endpoint, e
 	}, nil
 }
 
-// Commit writes the deliveries in one statement; one that is there already, or whose connection was removed meanwhile,
-// is left out silently. A delivery with an empty kind is stored as processed. When it returns nil, the rows are on disk.
+// Commit writes the deliveries in one statement. One that is there already becomes open again under a new id: its object
+// may have changed after the read that answered it, and a read that is under way knows only the old id. One whose
+// connection was removed meanwhile is left out silently. A delivery with an empty kind is stored as processed. When it
+// returns nil, the rows are on disk.
 func (g Gateway) Commit(ctx context.Context, ds []mirror.Delivery) error {
 	if len(ds) == 0 {
 		return nil
@@ -48,17 +50,20 @@ func (g Gateway) Commit(ctx context.Context, ds []mirror.Delivery) error {
 		kinds = append(kinds, d.Kind)
 		objects = append(objects, d.Object)
 	}
-	// The order is that of the unique key, so that two commits with the same deliveries do not wait for each other.
+	// A statement may write a row only once, so equal deliveries are folded first. The order is that of the unique key, so
+	// that two commits with the same deliveries do not block each other.
 	return retry(ctx, "committing webhooks", func() error {
 		_, err := affected(g.db.x.ExecContext(ctx, `
 			INSERT INTO webhook_inbox (connection_id, part, action, dedupe, kind, object_id, processed_at)
-			SELECT c.id, c.part, d.action, d.dedupe, d.kind, d.object,
+			SELECT DISTINCT ON (c.id, d.action, d.dedupe, d.object) c.id, c.part, d.action, d.dedupe, d.kind, d.object,
 				CASE WHEN d.kind = '' THEN clock_timestamp() END
 			FROM unnest(CAST($1 AS text[]), CAST($2 AS text[]), CAST($3 AS text[]), CAST($4 AS text[]),
 				CAST($5 AS text[])) AS d (connection, action, dedupe, kind, object)
 			JOIN connections c ON c.id = d.connection AND c.status <> 'removed'
-			ORDER BY d.connection, d.action, d.dedupe
-			ON CONFLICT (connection_id, action, dedupe) DO NOTHING`,
+			ORDER BY c.id, d.action, d.dedupe, d.object, d.kind DESC
+			ON CONFLICT (connection_id, action, dedupe, object_id) DO UPDATE
+			SET id = DEFAULT, kind = EXCLUDED.kind, received_at = clock_timestamp(), processed_at = NULL
+			WHERE EXCLUDED.kind <> ''`,
 			textArray(connections), textArray(actions), textArray(dedupes), textArray(kinds), textArray(objects)))
 		return err
 	})
@@ -80,23 +85,25 @@ func (g Gateway) Seen(ctx context.Context, connection, action string, ping bool)
 }
 
 // OpenInbox returns the ids of the unprocessed inbox rows of an object that are committed now; with the kinds
-// mirror.HintPoll and mirror.HintAll those of the whole connection.
+// mirror.HintPoll and mirror.HintAll those that name no object, so that only a poll answers them.
 func (s Syncer) OpenInbox(
 	ctx context.Context, connection string, kind mirror.HintKind, object string,
 ) ([]int64, error) {
-	everything := kind == mirror.HintPoll || kind == mirror.HintAll
+	poll := kind == mirror.HintPoll || kind == mirror.HintAll
 	var ids []int64
 	if err := s.db.x.SelectContext(ctx, &ids, `
 		SELECT id
 		FROM webhook_inbox
-		WHERE connection_id = $1 AND processed_at IS NULL AND (CAST($2 AS boolean) OR kind = $3 AND object_id = $4)
-		ORDER BY id`, connection, everything, kind, object); err != nil {
+		WHERE connection_id = $1 AND processed_at IS NULL
+			AND CASE WHEN $2 THEN kind IN ('poll', 'all') OR object_id = '' ELSE kind = $3 AND object_id = $4 END
+		ORDER BY id`, connection, poll, kind, object); err != nil {
 		return nil, wrap(ctx, "reading the inbox", err)
 	}
 	return notNil(ids), nil
 }
 
-// finishInbox marks the rows as processed that are not yet. Some may be gone: another read answered them first.
+// finishInbox marks the rows as processed that are not yet. Some may be gone: another read answered them first, or they
+// came again. Rows are locked in the order in which Commit writes them.
 func finishInbox(ctx context.Context, tx *sqlx.Tx, connection string, ids []int64) error {
 	if len(ids) == 0 {
 		return nil
@@ -106,7 +113,7 @@ func finishInbox(ctx context.Context, tx *sqlx.Tx, connection string, ids []int6
 			SELECT id
 			FROM webhook_inbox
 			WHERE id = ANY($2) AND connection_id = $1 AND processed_at IS NULL
-			ORDER BY id
+			ORDER BY action, dedupe, object_id
 			FOR UPDATE
 		)
 		UPDATE webhook_inbox i

@@ -2,6 +2,9 @@ package postgres_test
 
 import (
 	"errors"
+	"math/rand/v2"
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -54,14 +57,14 @@ func TestApplyFinishesTheInboxRowsItAnswers(t *testing.T) {
 	b.must(b.g.Commit(t.Context(), []mirror.Delivery{
 		delivery("acme", "1", "posting", "p1"), delivery("acme", "2", "posting", "p1"),
 		delivery("acme", "3", "job", "p1"), delivery("acme", "4", mirror.HintPoll, ""),
-		delivery("beta", "1", "posting", "p1"),
+		delivery("acme", "6", "posting", ""), delivery("beta", "1", "posting", "p1"),
 	}))
 	ids, err := b.s.OpenInbox(t.Context(), "acme", "posting", "p1")
 	b.must(err)
-	all, err := b.s.OpenInbox(t.Context(), "acme", mirror.HintPoll, "")
+	polled, err := b.s.OpenInbox(t.Context(), "acme", mirror.HintPoll, "")
 	b.must(err)
-	if len(ids) != 2 || len(all) != 4 {
-		t.Fatalf("open: %v of %v", ids, all)
+	if len(ids) != 2 || len(polled) != 2 {
+		t.Fatalf("open: %v for the posting, %v for a poll", ids, polled)
 	}
 	b.must(b.g.Commit(t.Context(), []mirror.Delivery{delivery("acme", "5", "posting", "p1")}))
 	u := b.unit("acme")
@@ -72,10 +75,123 @@ func TestApplyFinishesTheInboxRowsItAnswers(t *testing.T) {
 	if len(left) != 1 {
 		t.Errorf("left open: %v", left)
 	}
-	u.InboxDone = all
+	u.InboxDone = polled
 	b.apply(u)
-	if n := b.count(`SELECT count(*) FROM webhook_inbox WHERE processed_at IS NULL`); n != 2 {
-		t.Errorf("%d rows are open, want the late one and beta's", n)
+	if n := b.count(`SELECT count(*) FROM webhook_inbox WHERE processed_at IS NULL`); n != 3 {
+		t.Errorf("%d rows are open, want the late one, the job's and beta's", n)
+	}
+}
+
+// A delivery that comes again while its object is read, or after that, is open again: the read may have begun before the
+// change that it tells of.
+func TestDeliveryThatComesAgainIsOpenAgain(t *testing.T) {
+	b := setup(t)
+	b.connect("acme")
+	again := []mirror.Delivery{
+		delivery("acme", "1", "posting", "p1"), delivery("acme", "2", "posting", "p1"),
+		delivery("acme", "1", "posting", "p1"), delivery("acme", "3", "", ""),
+	}
+	open := func() []int64 {
+		t.Helper()
+		ids, err := b.s.OpenInbox(t.Context(), "acme", "posting", "p1")
+		b.must(err)
+		return ids
+	}
+	answer := func(ids []int64) {
+		t.Helper()
+		u := b.unit("acme")
+		u.InboxDone = ids
+		b.apply(u)
+	}
+	b.must(b.g.Commit(t.Context(), again))
+	first := open()
+	b.must(b.g.Commit(t.Context(), again[:1])) // while the read of the first ones is under way
+	answer(first)
+	second := open()
+	if len(first) != 2 || len(second) != 1 || slices.Contains(first, second[0]) {
+		t.Fatalf("open at first %v, after the answer %v", first, second)
+	}
+	answer(second)
+	if left := open(); len(left) != 0 {
+		t.Errorf("left open: %v", left)
+	}
+	b.must(b.g.Commit(t.Context(), again)) // after all were answered
+	if third := open(); len(third) != 2 {
+		t.Errorf("open after all came again: %v", third)
+	}
+	if n := b.count(`SELECT count(*) FROM webhook_inbox`); n != 3 {
+		t.Errorf("%d rows", n)
+	}
+	if n := b.count(`SELECT count(*) FROM webhook_inbox WHERE kind = '' AND processed_at IS NOT NULL`); n != 1 {
+		t.Errorf("%d rows with nothing to read are processed", n)
+	}
+}
+
+func TestOneActionMayTouchSeveralObjects(t *testing.T) {
+	b := setup(t)
+	b.connect("acme")
+	b.must(b.g.Commit(t.Context(), []mirror.Delivery{
+		delivery("acme", "1", "posting", "p1"), delivery("acme", "1", "posting", "p2"),
+	}))
+	b.must(b.g.Commit(t.Context(), []mirror.Delivery{delivery("acme", "1", "posting", "p3")}))
+	for _, posting := range []string{"p1", "p2", "p3"} {
+		if ids, err := b.s.OpenInbox(t.Context(), "acme", "posting", posting); err != nil || len(ids) != 1 {
+			t.Errorf("%s: %v, %v", posting, ids, err)
+		}
+	}
+}
+
+// Gateways that commit the same deliveries in different orders, while reads answer them, neither fail nor lose any.
+func TestCommitsOfTheSameDeliveriesWhileTheyAreAnswered(t *testing.T) {
+	b := setup(t)
+	b.connect("acme")
+	const n = 40
+	var group errgroup.Group
+	for w := range 4 {
+		group.Go(func() error {
+			rng := rand.New(rand.NewPCG(2, uint64(w)))
+			for range 20 {
+				var ds []mirror.Delivery
+				for _, i := range rng.Perm(n)[:n/2] { // a part, so that the ids' order becomes another one
+					ds = append(ds, delivery("acme", strconv.Itoa(i), "posting", "p1"))
+				}
+				if err := b.g.Commit(t.Context(), ds); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	for range 2 {
+		group.Go(func() error {
+			for range 20 {
+				u := b.unit("acme")
+				var err error
+				if u.InboxDone, err = b.s.OpenInbox(t.Context(), "acme", "posting", "p1"); err != nil {
+					return err
+				}
+				if _, err := b.s.Apply(t.Context(), u); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	b.must(group.Wait())
+	if got := b.count(`SELECT count(*) FROM webhook_inbox`); got != n {
+		t.Errorf("%d rows, want %d", got, n)
+	}
+	// A session counts its deadlocks, which are tried again in silence, when it ends.
+	b.must(b.db.Close())
+	for deadline := time.Now().Add(20 * time.Second); b.count(`
+		SELECT count(*) FROM pg_stat_activity
+		WHERE datname = current_database() AND application_name LIKE 'ashbridge%'`) > 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("the sessions do not end")
+		}
+	}
+	if got := b.count(`SELECT CAST(deadlocks AS int) FROM pg_stat_database WHERE datname = current_database()`); got != 0 {
+		t.Errorf("%d deadlocks", got)
 	}
 }
 
@@ -89,20 +205,25 @@ func TestOverdueInbox(t *testing.T) {
 	parts := []int{mirror.Part("acme"), mirror.Part("beta")}
 	overdue := func(parts []int, age time.Duration, limit int) []mirror.Hint {
 		t.Helper()
-		hints, err := b.s.OverdueInbox(t.Context(), parts, age, limit)
+		hints, err := b.s.OverdueInbox(t.Context(), mirror.Sweep{Parts: parts, Age: age, Limit: limit, PerConnection: 10})
 		b.must(err)
 		return hints
 	}
 	if got := overdue(parts, time.Minute, 10); len(got) != 0 {
 		t.Errorf("too soon: %v", got)
 	}
-	want := []mirror.Hint{
+	want := []mirror.Hint{ // each connection's oldest come first
 		{Connection: "acme", Kind: "posting", ID: "p1"},
-		{Connection: "acme", Kind: "job", ID: "j1"},
 		{Connection: "beta", Kind: "posting", ID: "p1"},
+		{Connection: "acme", Kind: "job", ID: "j1"},
 	}
 	if diff := cmp.Diff(want, overdue(parts, 0, 10)); diff != "" {
 		t.Error(diff)
+	}
+	few, err := b.s.OverdueInbox(t.Context(), mirror.Sweep{Parts: parts, Limit: 10, PerConnection: 1})
+	b.must(err)
+	if diff := cmp.Diff(want[:2], few); diff != "" {
+		t.Errorf("one of each connection: %s", diff)
 	}
 	if got := overdue(parts, 0, 1); len(got) != 1 {
 		t.Errorf("limit 1: %v", got)

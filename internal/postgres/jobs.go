@@ -35,10 +35,15 @@ func jobsOf(rows []jobRow) []mirror.JobState {
 	return jobs
 }
 
-// Jobs returns at most q.Limit jobs in the order of mirror.JobCursor.
+// Jobs returns at most q.Limit jobs in the order of mirror.JobCursor. A job that changed after the beginning of a
+// transaction which still runs is left out until that one has ended, so that no job appears later before those returned.
 func (g Gateway) Jobs(ctx context.Context, q mirror.JobQuery) ([]mirror.JobState, error) {
 	if q.Limit < 1 || q.Limit > maxJobs {
 		return nil, fmt.Errorf("reading jobs: limit %d is not within 1 and %d", q.Limit, maxJobs)
+	}
+	horizon, err := g.horizon(ctx)
+	if err != nil {
+		return nil, wrap(ctx, "reading the horizon of jobs", err)
 	}
 	var rows []jobRow
 	if err := g.db.x.SelectContext(ctx, &rows, `
@@ -47,14 +52,31 @@ func (g Gateway) Jobs(ctx context.Context, q mirror.JobQuery) ([]mirror.JobState
 		JOIN sync_state s ON s.connection_id = l.connection_id
 		WHERE (CAST($1 AS text) = '' OR l.connection_id = $1)
 			AND (CAST($2 AS text) = '' OR l.state = $2)
-			AND l.updated_at >= $3
+			AND l.updated_at >= $3 AND l.updated_at < $8
 			AND (l.updated_at, l.connection_id, l.posting_id) > ($4, $5, $6)
 		ORDER BY l.updated_at, l.connection_id, l.posting_id
 		LIMIT $7`, q.Connection, q.State, q.UpdatedSince, q.After.UpdatedAt, q.After.Connection, q.After.Posting,
-		q.Limit); err != nil {
+		q.Limit, horizon); err != nil {
 		return nil, wrap(ctx, "reading jobs", err)
 	}
 	return jobsOf(rows), nil
+}
+
+// horizon returns a time such that whatever is committed after this call has a later updated_at. It must be read by a
+// statement of its own: one that is also to see the jobs would see them as they were before it looked at the sessions.
+//
+// A listing's updated_at is the clock's time after its transaction took a lock, so a transaction that has no id yet will
+// write a time after now(). One whose beginning is hidden from this role may have begun at any time; background workers
+// write no listings.
+func (g Gateway) horizon(ctx context.Context) (time.Time, error) {
+	var at time.Time
+	err := g.db.x.GetContext(ctx, &at, `
+		SELECT LEAST(now(), min(
+			CASE WHEN state IS NULL OR state = 'disabled' THEN CAST('epoch' AS timestamptz) ELSE xact_start END))
+		FROM pg_stat_activity
+		WHERE datname = current_database() AND usesysid IS NOT NULL AND backend_xid IS NOT NULL
+			AND pid <> pg_backend_pid()`)
+	return at, err
 }
 
 // Job returns the jobs with this posting id, by connection; with connection not empty at most one.

@@ -36,7 +36,7 @@ func TestLoggedReturnsTheLatestVersions(t *testing.T) {
 	}
 	b.post("acme", "p2", "Two")
 	b.post("beta", "p1", "Other")
-	_, err := b.s.SetStatus(t.Context(), "beta", mirror.StatusDegraded, "Ashby is slow.")
+	_, err := b.setStatus("beta", mirror.StatusDegraded, "Ashby is slow.")
 	b.must(err)
 	b.publishAll()
 	b.post("acme", "p2", "Two again") // stays in the outbox

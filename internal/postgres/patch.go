@@ -11,8 +11,8 @@ import (
 )
 
 // Patch changes a connection. A replaced key makes an unauthorized or degraded connection active, and makes a poll due
-// at once, as resuming does. As everywhere, going to or from active commits an event, pausing included.
-// mirror.ErrNotFound, mirror.ErrRemoved, mirror.ErrDuplicateKey.
+// at once, as resuming and another name do: every public job carries the name. As everywhere, going to or from active
+// commits an event, pausing included. mirror.ErrNotFound, mirror.ErrRemoved, mirror.ErrDuplicateKey.
 func (g Gateway) Patch(ctx context.Context, id string, p mirror.ConnectionPatch) error {
 	return g.db.inTx(ctx, "changing a connection", func(tx *sqlx.Tx) error {
 		s, err := lockConnection(ctx, tx, id)
@@ -39,10 +39,10 @@ func (g Gateway) Patch(ctx context.Context, id string, p mirror.ConnectionPatch)
 			}
 		}
 		resumed := next != s.Status && next == mirror.StatusActive
-		if p.Key == nil && !resumed {
-			return nil
+		if p.Key != nil || p.EmployerName != nil || resumed {
+			return makeDue(ctx, tx, id)
 		}
-		return makeDue(ctx, tx, id)
+		return nil
 	})
 }
 
@@ -68,10 +68,20 @@ func patchSettings(ctx context.Context, tx *sqlx.Tx, id string, p mirror.Connect
 		s := seconds(*p.PollInterval)
 		interval = &s
 	}
-	return mustAffect(1)(tx.ExecContext(ctx, `
+	if err := mustAffect(1)(tx.ExecContext(ctx, `
 		UPDATE connections
 		SET employer_name = COALESCE($2, employer_name), poll_interval_s = COALESCE($3, poll_interval_s)
-		WHERE id = $1`, id, p.EmployerName, interval))
+		WHERE id = $1`, id, p.EmployerName, interval)); err != nil {
+		return err
+	}
+	if interval == nil {
+		return nil
+	}
+	// Never later: the next poll may be the sooner try of one that failed.
+	return mustAffect(1)(tx.ExecContext(ctx, `
+		UPDATE sync_state
+		SET next_poll_at = LEAST(next_poll_at, clock_timestamp() + make_interval(secs => $2))
+		WHERE connection_id = $1`, id, *interval))
 }
 
 func patchKey(ctx context.Context, tx *sqlx.Tx, id string, k mirror.KeyPatch) error {

@@ -23,63 +23,80 @@ func (s Syncer) SyncState(ctx context.Context, connection string) (mirror.SyncSt
 	return row.state(), nil
 }
 
-// StartPoll notes the beginning of a poll and puts the next claim off by claim. mirror.ErrNotFound.
-func (s Syncer) StartPoll(ctx context.Context, connection string, claim time.Duration) error {
-	return wrap(ctx, "starting a poll", mustFind(s.db.x.ExecContext(ctx, `
+// StartPoll notes the beginning of a poll and puts the next claim off by claim. Errors are those of mayWrite.
+func (s Syncer) StartPoll(ctx context.Context, m mirror.Mandate, claim time.Duration) error {
+	return s.note(ctx, "starting a poll", m, `
 		UPDATE sync_state
 		SET poll_started_at = clock_timestamp(), progress_done = 0, progress_total = 0,
 			next_poll_at = clock_timestamp() + make_interval(secs => $2)
-		WHERE connection_id = $1`, connection, claim.Seconds())))
+		WHERE connection_id = $1`, claim.Seconds())
 }
 
-// Advance notes progress within a poll and puts the next claim off by claim. mirror.ErrNotFound.
-func (s Syncer) Advance(ctx context.Context, connection string, done, total int, claim time.Duration) error {
-	return wrap(ctx, "noting the progress of a poll", mustFind(s.db.x.ExecContext(ctx, `
+// Advance notes progress within a poll and puts the next claim off by claim. Errors are those of mayWrite.
+func (s Syncer) Advance(ctx context.Context, m mirror.Mandate, done, total int, claim time.Duration) error {
+	return s.note(ctx, "noting the progress of a poll", m, `
 		UPDATE sync_state
 		SET progress_done = $2, progress_total = $3, next_poll_at = clock_timestamp() + make_interval(secs => $4)
-		WHERE connection_id = $1`, connection, done, total, claim.Seconds())))
+		WHERE connection_id = $1`, done, total, claim.Seconds())
 }
 
-// FailPoll notes a poll that did not complete, and why, and sets the next try. mirror.ErrNotFound.
-func (s Syncer) FailPoll(ctx context.Context, connection, reason string, next time.Duration) error {
-	return wrap(ctx, "noting a failed poll", mustFind(s.db.x.ExecContext(ctx, `
+// FailPoll notes a poll that did not complete, and why, and sets the next try. Errors are those of mayWrite.
+func (s Syncer) FailPoll(ctx context.Context, m mirror.Mandate, reason string, next time.Duration) error {
+	return s.note(ctx, "noting a failed poll", m, `
 		UPDATE sync_state
 		SET poll_finished_at = clock_timestamp(), last_error = $2, failures = failures + 1,
 			next_poll_at = clock_timestamp() + make_interval(secs => $3)
-		WHERE connection_id = $1`, connection, reason, next.Seconds())))
+		WHERE connection_id = $1`, reason, next.Seconds())
 }
 
-// FinishPoll notes a complete poll that began at started and sets the next one. On the first complete poll it also
-// commits the event connection.synced. It returns true if it committed an event. mirror.ErrNotFound, mirror.ErrRemoved.
-func (s Syncer) FinishPoll(
-	ctx context.Context, connection string, started time.Time, atAshby int, next time.Duration,
-) (bool, error) {
+// note runs an update of the connection's row, which is its first parameter, if the mandate allows it.
+func (s Syncer) note(ctx context.Context, doing string, m mirror.Mandate, update string, args ...any) error {
+	return s.db.inTx(ctx, doing, func(tx *sqlx.Tx) error {
+		if err := mayWrite(ctx, tx, m); err != nil {
+			return err
+		}
+		return mustFind(tx.ExecContext(ctx, update, append([]any{m.Connection}, args...)...))
+	})
+}
+
+// FinishPoll notes a complete poll and sets the next one. On the first complete poll it also commits the event
+// connection.synced. It returns true if it committed an event. Errors are those of mayWrite.
+func (s Syncer) FinishPoll(ctx context.Context, m mirror.Mandate, p mirror.CompletePoll) (bool, error) {
 	var first bool
 	err := s.db.inTx(ctx, "finishing a poll", func(tx *sqlx.Tx) error {
 		first = false
-		if _, err := lockConnection(ctx, tx, connection); err != nil {
+		if err := mayWrite(ctx, tx, m); err != nil {
 			return err
+		}
+		if now, err := lockConnection(ctx, tx, m.Connection); err != nil {
+			return err
+		} else if now.Status == mirror.StatusPaused {
+			return mirror.ErrPaused
 		}
 		if err := tx.GetContext(ctx, &first, `
-			SELECT first_synced_at IS NULL FROM sync_state WHERE connection_id = $1 FOR UPDATE`, connection); err != nil {
+			SELECT first_synced_at IS NULL FROM sync_state WHERE connection_id = $1 FOR UPDATE`, m.Connection); err != nil {
 			return err
 		}
+		// GREATEST leaves nulls out. A poll that began before the last complete one verifies nothing new.
 		if err := mustAffect(1)(tx.ExecContext(ctx, `
 			UPDATE sync_state
-			SET poll_finished_at = clock_timestamp(), last_verified_at = $2,
+			SET poll_finished_at = clock_timestamp(), last_verified_at = GREATEST(last_verified_at, $2),
 				first_synced_at = COALESCE(first_synced_at, clock_timestamp()), postings_at_ashby = $3,
-				last_error = '', failures = 0, next_poll_at = clock_timestamp() + make_interval(secs => $4)
-			WHERE connection_id = $1`, connection, started, atAshby, next.Seconds())); err != nil {
+				last_error = $4, failures = 0,
+				-- The interval may have been shortened while the poll ran; a tenth is the schedule's jitter.
+				next_poll_at = clock_timestamp() + make_interval(secs => LEAST($5, (
+					SELECT 1.1 * poll_interval_s FROM connections WHERE id = $1)))
+			WHERE connection_id = $1`, m.Connection, p.Started, p.AtAshby, p.Unread, p.Next.Seconds())); err != nil {
 			return err
 		}
 		if !first {
 			return nil
 		}
-		counts, err := countsOf(ctx, tx, connection)
+		counts, err := countsOf(ctx, tx, m.Connection)
 		if err != nil {
 			return err
 		}
-		return appendConnectionEvent(ctx, tx, connection, events.ConnectionSynced, connectionFacts{counts: counts})
+		return appendConnectionEvent(ctx, tx, m.Connection, events.ConnectionSynced, connectionFacts{counts: counts})
 	})
 	return first && err == nil, err
 }

@@ -38,9 +38,9 @@ func TestAPollFromClaimToFinish(t *testing.T) {
 		t.Errorf("no partitions: %v, %v", got, err)
 	}
 
-	b.must(b.s.StartPoll(t.Context(), "acme", time.Minute))
-	b.must(b.s.Advance(t.Context(), "acme", 3, 9, time.Minute))
-	b.must(b.s.FailPoll(t.Context(), "acme", "Ashby timed out.", time.Minute))
+	b.must(b.s.StartPoll(t.Context(), b.mandate("acme"), time.Minute))
+	b.must(b.s.Advance(t.Context(), b.mandate("acme"), 3, 9, time.Minute))
+	b.must(b.s.FailPoll(t.Context(), b.mandate("acme"), "Ashby timed out.", time.Minute))
 	state, err := b.s.SyncState(t.Context(), "acme")
 	b.must(err)
 	if state.Done != 3 || state.Total != 9 || state.LastError != "Ashby timed out." || state.PollStartedAt == nil ||
@@ -49,16 +49,18 @@ func TestAPollFromClaimToFinish(t *testing.T) {
 	}
 	b.post("acme", "p1", "One")
 	started := time.Now().Add(-time.Minute).UTC().Truncate(time.Microsecond)
-	first, err := b.s.FinishPoll(t.Context(), "acme", started, 5, time.Hour)
+	first, err := b.s.FinishPoll(t.Context(), b.mandate("acme"), mirror.CompletePoll{Started: started, AtAshby: 5, Next: time.Hour})
 	b.must(err)
-	second, err := b.s.FinishPoll(t.Context(), "acme", started, 6, time.Hour)
+	second, err := b.s.FinishPoll(t.Context(), b.mandate("acme"), mirror.CompletePoll{
+		Started: started.Add(-time.Hour), AtAshby: 6, Unread: "p9", Next: time.Hour,
+	})
 	b.must(err)
 	if !first || second {
 		t.Errorf("committed an event first %t, then %t", first, second)
 	}
 	state, err = b.s.SyncState(t.Context(), "acme")
 	b.must(err)
-	if !state.LastVerifiedAt.Equal(started) || state.LastError != "" || state.FirstSyncedAt == nil {
+	if !state.LastVerifiedAt.Equal(started) || state.LastError != "p9" || state.FirstSyncedAt == nil {
 		t.Errorf("state %+v", state)
 	}
 	out, err := b.n.Pending(t.Context(), 10)
@@ -76,7 +78,7 @@ func TestAPollFromClaimToFinish(t *testing.T) {
 	if got := due(time.Minute); len(got) != 1 {
 		t.Errorf("made due: %v", got)
 	}
-	if err := b.s.StartPoll(t.Context(), "never", 0); !errors.Is(err, mirror.ErrNotFound) {
+	if err := b.s.StartPoll(t.Context(), b.mandate("never"), 0); !errors.Is(err, mirror.ErrNotFound) {
 		t.Errorf("unknown: %v", err)
 	}
 }
@@ -98,7 +100,7 @@ func TestSetStatus(t *testing.T) {
 		{mirror.StatusActive, "", true, true},
 	} {
 		before := b.versions()
-		event, err := b.s.SetStatus(t.Context(), "acme", step.status, step.reason)
+		event, err := b.setStatus("acme", step.status, step.reason)
 		if wrote := b.writes(&before) > 0; err != nil || event != step.event || wrote != step.write {
 			t.Errorf("%s %q: event %t, wrote %t, %v", step.status, step.reason, event, wrote, err)
 		}
@@ -106,15 +108,117 @@ func TestSetStatus(t *testing.T) {
 	if diff := cmp.Diff([]string{"acme/ v1 connection.degraded", "acme/ v2 connection.recovered"}, b.pending()); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := b.s.SetStatus(t.Context(), "acme", mirror.StatusRemoved, ""); err == nil {
+	if _, err := b.setStatus("acme", mirror.StatusRemoved, ""); err == nil {
 		t.Error("a synchronisation removed a connection")
 	}
-	if _, err := b.s.SetStatus(t.Context(), "never", mirror.StatusActive, ""); !errors.Is(err, mirror.ErrNotFound) {
+	if _, err := b.setStatus("never", mirror.StatusActive, ""); !errors.Is(err, mirror.ErrNotFound) {
 		t.Errorf("unknown: %v", err)
 	}
 	_, err := b.g.Remove(t.Context(), "acme", mirror.KeepJobs)
 	b.must(err)
-	if event, err := b.s.SetStatus(t.Context(), "acme", mirror.StatusDegraded, "x"); event || err != nil {
+	if event, err := b.setStatus("acme", mirror.StatusDegraded, "x"); event || err != nil {
 		t.Errorf("removed: %t, %v", event, err)
+	}
+}
+
+// verbs are all that a synchronisation writes outside a unit of work, and Apply.
+func (b *bundle) verbs(m mirror.Mandate) map[string]func() error {
+	return map[string]func() error{
+		"apply": func() error {
+			u := b.unit(m.Connection)
+			u.Lease, u.ClearHold = m.Lease, true
+			_, err := b.s.Apply(b.Context(), u)
+			return err
+		},
+		"start":   func() error { return b.s.StartPoll(b.Context(), m, time.Minute) },
+		"advance": func() error { return b.s.Advance(b.Context(), m, 1, 2, time.Minute) },
+		"fail":    func() error { return b.s.FailPoll(b.Context(), m, "Ashby timed out.", time.Minute) },
+		"finish": func() error {
+			_, err := b.s.FinishPoll(b.Context(), m, mirror.CompletePoll{Started: time.Now(), Next: time.Hour})
+			return err
+		},
+		"status": func() error {
+			_, err := b.s.SetStatus(b.Context(), m, mirror.StatusChange{Status: mirror.StatusDegraded, Reason: "Ashby is slow."})
+			return err
+		},
+	}
+}
+
+func TestNothingIsWrittenWithoutALease(t *testing.T) {
+	b := setup(t)
+	b.connect("acme")
+	held := b.mandate("acme")
+	for name, m := range map[string]mirror.Mandate{
+		"of an earlier epoch": {Connection: "acme", Lease: mirror.Lease{Part: held.Lease.Part, Owner: "a", Epoch: held.Lease.Epoch - 1}},
+		"of another owner":    {Connection: "acme", Lease: mirror.Lease{Part: held.Lease.Part, Owner: "b", Epoch: held.Lease.Epoch}},
+		"of another part":     {Connection: "acme", Lease: b.held[(held.Lease.Part+1)%mirror.Partitions]},
+	} {
+		for verb, write := range b.verbs(m) {
+			before := b.versions()
+			if err := write(); !errors.Is(err, mirror.ErrLeaseLost) || b.writes(&before) > 0 {
+				t.Errorf("%s with a lease %s: %v", verb, name, err)
+			}
+		}
+	}
+	b.exec(`UPDATE partitions SET expires_at = now() - INTERVAL '1 second'`)
+	for verb, write := range b.verbs(held) {
+		before := b.versions()
+		if err := write(); !errors.Is(err, mirror.ErrLeaseLost) || b.writes(&before) > 0 {
+			t.Errorf("%s with a lease that ended: %v", verb, err)
+		}
+	}
+}
+
+func TestNothingIsWrittenForAPausedOrRemovedConnection(t *testing.T) {
+	b := setup(t)
+	b.connect("acme", "beta")
+	paused := true
+	b.must(b.g.Patch(t.Context(), "acme", mirror.ConnectionPatch{Paused: &paused}))
+	_, err := b.g.Remove(t.Context(), "beta", mirror.KeepJobs)
+	b.must(err)
+	for connection, want := range map[string]error{"acme": mirror.ErrPaused, "beta": mirror.ErrRemoved} {
+		for verb, write := range b.verbs(b.mandate(connection)) {
+			before := b.versions()
+			err := write()
+			if verb == "status" && err != nil || verb != "status" && !errors.Is(err, want) {
+				t.Errorf("%s for %s: %v", verb, connection, err)
+			}
+			if b.writes(&before) > 0 {
+				t.Errorf("%s wrote for %s", verb, connection)
+			}
+		}
+	}
+}
+
+func TestAVerdictIsAboutOneKey(t *testing.T) {
+	b := setup(t)
+	b.connect("acme")
+	b.must(b.s.StartPoll(t.Context(), b.mandate("acme"), time.Hour))
+	refused := mirror.StatusChange{
+		Status: mirror.StatusUnauthorized, Reason: "Ashby refuses the key.", Key: mirror.Sealed("sealed key acme"),
+		PollWithin: time.Minute,
+	}
+	dueIn := func() time.Duration {
+		t.Helper()
+		s, err := b.s.SyncState(t.Context(), "acme")
+		b.must(err)
+		return time.Until(s.NextPollAt)
+	}
+	other := refused
+	other.Key = mirror.Sealed("sealed key of before")
+	before := b.versions()
+	if event, err := b.s.SetStatus(t.Context(), b.mandate("acme"), other); event || err != nil || b.writes(&before) > 0 {
+		t.Errorf("of another key: %t, %v", event, err)
+	}
+	if event, err := b.s.SetStatus(t.Context(), b.mandate("acme"), refused); !event || err != nil {
+		t.Errorf("of the stored key: %t, %v", event, err)
+	}
+	if in := dueIn(); in > time.Minute+5*time.Second {
+		t.Errorf("the next poll is due in %s", in)
+	}
+	b.must(b.s.StartPoll(t.Context(), b.mandate("acme"), time.Hour))
+	refused.Reason = "Ashby still refuses the key."
+	if event, err := b.s.SetStatus(t.Context(), b.mandate("acme"), refused); event || err != nil || dueIn() < time.Minute*30 {
+		t.Errorf("a second refusal: %t, %v, the next poll is due in %s", event, err, dueIn())
 	}
 }

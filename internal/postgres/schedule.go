@@ -37,25 +37,32 @@ func (s Syncer) DuePolls(ctx context.Context, parts []int, claim time.Duration, 
 	return hints, nil
 }
 
-// OverdueInbox returns a hint for each object with an inbox row older than age that is not processed, the oldest first.
-// At most limit. Connections that cannot be read now (paused, unauthorized) are left out until they can.
-func (s Syncer) OverdueInbox(ctx context.Context, parts []int, age time.Duration, limit int) ([]mirror.Hint, error) {
+// OverdueInbox returns a hint for each object with an inbox row older than the sweep's age that is not processed: the
+// oldest of each connection first, then the second of each, within the sweep's limits, so that the burst of one employer
+// does not take the places of others. Connections that cannot be read now (paused, unauthorized) are left out until they
+// can.
+func (s Syncer) OverdueInbox(ctx context.Context, sweep mirror.Sweep) ([]mirror.Hint, error) {
 	var rows []struct {
 		Connection string          `db:"connection_id"`
 		Kind       mirror.HintKind `db:"kind"`
 		Object     string          `db:"object_id"`
 	}
 	if err := s.db.x.SelectContext(ctx, &rows, `
-		SELECT i.connection_id, i.kind, i.object_id
-		FROM webhook_inbox i
-		JOIN connections c ON c.id = i.connection_id
-		WHERE i.processed_at IS NULL
-			AND i.received_at < clock_timestamp() - make_interval(secs => $2)
-			AND i.part = ANY($1)
-			AND c.status IN ('active', 'degraded')
-		GROUP BY i.connection_id, i.kind, i.object_id
-		ORDER BY min(i.id)
-		LIMIT $3`, intArray(parts), age.Seconds(), limit); err != nil {
+		SELECT connection_id, kind, object_id
+		FROM (
+			SELECT i.connection_id, i.kind, i.object_id, min(i.id) AS oldest,
+				row_number() OVER (PARTITION BY i.connection_id ORDER BY min(i.id)) AS place
+			FROM webhook_inbox i
+			JOIN connections c ON c.id = i.connection_id
+			WHERE i.processed_at IS NULL
+				AND i.received_at < clock_timestamp() - make_interval(secs => $2)
+				AND i.part = ANY($1)
+				AND c.status IN ('active', 'degraded')
+			GROUP BY i.connection_id, i.kind, i.object_id
+		) overdue
+		WHERE place <= $4
+		ORDER BY place, oldest
+		LIMIT $3`, intArray(sweep.Parts), sweep.Age.Seconds(), sweep.Limit, sweep.PerConnection); err != nil {
 		return nil, wrap(ctx, "reading the overdue inbox", err)
 	}
 	hints := make([]mirror.Hint, 0, len(rows))

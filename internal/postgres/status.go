@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -11,29 +12,62 @@ import (
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
-// SetStatus changes a connection's status unless it is paused or removed; going to or from active commits
-// connection.recovered or connection.degraded. It returns true if it committed an event. An unchanged status with the
-// same reason writes nothing. mirror.ErrNotFound.
-func (s Syncer) SetStatus(ctx context.Context, connection string, status mirror.Status, reason string) (bool, error) {
-	switch status {
+// SetStatus changes a connection's status, unless it is paused or removed, which is no error, or its key is another by
+// now than the change is about. Going to or from active commits connection.recovered or connection.degraded. It returns
+// true if it committed an event. An unchanged status with the same reason writes nothing. mirror.ErrLeaseLost,
+// mirror.ErrNotFound.
+func (s Syncer) SetStatus(ctx context.Context, m mirror.Mandate, c mirror.StatusChange) (bool, error) {
+	switch c.Status {
 	case mirror.StatusActive, mirror.StatusDegraded, mirror.StatusUnauthorized:
 	default:
-		return false, fmt.Errorf("setting a status: %q is not for a synchronisation to set", status)
+		return false, fmt.Errorf("setting a status: %q is not for a synchronisation to set", c.Status)
 	}
 	var committed bool
 	err := s.db.inTx(ctx, "setting a status", func(tx *sqlx.Tx) error {
 		committed = false
-		before, err := lockConnection(ctx, tx, connection)
-		if errors.Is(err, mirror.ErrRemoved) || err == nil && before.Status == mirror.StatusPaused {
-			return nil
-		}
-		if err != nil {
+		if err := mayWrite(ctx, tx, m); err != nil {
 			return err
 		}
-		committed, err = changeStatus(ctx, tx, connection, before, status, reason)
+		before, err := lockConnection(ctx, tx, m.Connection)
+		if err != nil || before.Status == mirror.StatusPaused {
+			return err
+		}
+		if current, err := isCurrentKey(ctx, tx, m.Connection, c.Key); err != nil || !current {
+			return err
+		}
+		if before.Status != c.Status && c.PollWithin > 0 {
+			if err := pollWithin(ctx, tx, m.Connection, c.PollWithin); err != nil {
+				return err
+			}
+		}
+		committed, err = changeStatus(ctx, tx, m.Connection, before, c.Status, c.Reason)
 		return err
 	})
+	if errors.Is(err, mirror.ErrPaused) || errors.Is(err, mirror.ErrRemoved) {
+		return false, nil
+	}
 	return committed && err == nil, err
+}
+
+// isCurrentKey says whether a sealed key is the one that is stored; nil stands for any. The connection is locked, so the
+// key is not replaced meanwhile.
+func isCurrentKey(ctx context.Context, tx *sqlx.Tx, connection string, key mirror.Sealed) (bool, error) {
+	if key == nil {
+		return true, nil
+	}
+	var current bool
+	err := tx.GetContext(ctx, &current, `
+		SELECT EXISTS (SELECT FROM secrets WHERE connection_id = $1 AND kind = $2 AND sealed = $3)`,
+		connection, secretKey, []byte(key))
+	return current, err
+}
+
+// pollWithin has a poll due at the latest after d.
+func pollWithin(ctx context.Context, tx *sqlx.Tx, connection string, d time.Duration) error {
+	return mustAffect(1)(tx.ExecContext(ctx, `
+		UPDATE sync_state
+		SET next_poll_at = LEAST(next_poll_at, clock_timestamp() + make_interval(secs => $2))
+		WHERE connection_id = $1`, connection, d.Seconds()))
 }
 
 // changeStatus writes the status of a locked connection where it differs, and the event where it goes to or from active.

@@ -91,7 +91,8 @@ CREATE TABLE webhook_setup (
     PRIMARY KEY (connection_id, action)
 );
 
--- A row committed here is what a 200 means. Ids only: no body is kept. The insert joins the connection's row itself; a
+-- A row committed here is what a 200 means. Ids only: no body is kept. One that comes again is open again, under a new
+-- id. Ashby does not promise that one action of a webhook means one object, so the object is a part of the key. The insert joins the connection's row itself; a
 -- foreign key would look it up again for every row and lock it against each concurrent commit.
 CREATE TABLE webhook_inbox (
     id            bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -103,7 +104,7 @@ CREATE TABLE webhook_inbox (
     object_id     text        NOT NULL,
     received_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     processed_at  timestamptz,
-    UNIQUE (connection_id, action, dedupe)
+    UNIQUE (connection_id, action, dedupe, object_id)
 );
 CREATE INDEX webhook_inbox_open ON webhook_inbox (connection_id, kind, object_id) WHERE processed_at IS NULL;
 CREATE INDEX webhook_inbox_overdue ON webhook_inbox (received_at) WHERE processed_at IS NULL;
