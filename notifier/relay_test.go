@@ -5,14 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/bus/bustest"
@@ -318,7 +314,7 @@ func TestStandbyTakesOver(t *testing.T) {
 func TestOversizedEventWaitsAlone(t *testing.T) {
 	t.Parallel()
 	srv := bustest.NewServer(t)
-	srv.Launch = launchSmall(t, 64<<10)
+	srv.Launch = bustest.LaunchSmall(t, 64<<10)
 	srv.Start()
 	b := bustest.Ready(t, bustest.Connect(t, srv.URL()))
 	s := newStore(t)
@@ -383,36 +379,6 @@ func TestNewRefuses(t *testing.T) {
 	for _, o := range []notifier.Options{{}, {Owner: "a"}, {Store: newStore(t), Owner: "a"}, {Bus: &bus.Bus{}, Owner: "a"}} {
 		if _, err := notifier.New(o); err == nil {
 			t.Errorf("New(%+v) succeeded", o)
-		}
-	}
-}
-
-// launchSmall runs a server that takes no message above maxPayload.
-func launchSmall(t *testing.T, maxPayload int32) func(dir, addr string) func() {
-	t.Helper()
-	return func(dir, addr string) func() {
-		host, port, err := net.SplitHostPort(addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		o := &server.Options{
-			Host: host, NoSigs: true, NoLog: true, JetStream: true, StoreDir: dir, SyncAlways: true, MaxPayload: maxPayload,
-			JetStreamMaxMemory: 1 << 30, JetStreamMaxStore: 16 << 30,
-		}
-		if o.Port, err = strconv.Atoi(port); err != nil {
-			t.Fatal(err)
-		}
-		srv, err := server.NewServer(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		srv.Start()
-		if !srv.ReadyForConnections(20 * time.Second) {
-			t.Fatal("NATS server did not start")
-		}
-		return func() {
-			srv.Shutdown()
-			srv.WaitForShutdown()
 		}
 	}
 }

@@ -3,14 +3,10 @@ package bus_test
 import (
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/bus/bustest"
@@ -93,7 +89,7 @@ func TestPublishBatchIsFenced(t *testing.T) {
 func TestPublishBatchRefusals(t *testing.T) {
 	t.Parallel()
 	srv := bustest.NewServer(t)
-	srv.Launch = launchSmall(t, 64<<10)
+	srv.Launch = bustest.LaunchSmall(t, 64<<10)
 	srv.Start()
 	b := bustest.Ready(t, bustest.Connect(t, srv.URL()))
 
@@ -298,35 +294,5 @@ func noReaderLeft(t *testing.T, b *bus.Bus) {
 	}
 	for name := range s.ConsumerNames(t.Context()).Name() {
 		t.Errorf("consumer %s was left behind", name)
-	}
-}
-
-// launchSmall runs a server that takes no message above maxPayload.
-func launchSmall(t *testing.T, maxPayload int32) func(dir, addr string) func() {
-	t.Helper()
-	return func(dir, addr string) func() {
-		host, port, err := net.SplitHostPort(addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		o := &server.Options{
-			Host: host, NoSigs: true, NoLog: true, JetStream: true, StoreDir: dir, SyncAlways: true, MaxPayload: maxPayload,
-			JetStreamMaxMemory: 1 << 30, JetStreamMaxStore: 16 << 30,
-		}
-		if o.Port, err = strconv.Atoi(port); err != nil {
-			t.Fatal(err)
-		}
-		srv, err := server.NewServer(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		srv.Start()
-		if !srv.ReadyForConnections(20 * time.Second) {
-			t.Fatal("NATS server did not start")
-		}
-		return func() {
-			srv.Shutdown()
-			srv.WaitForShutdown()
-		}
 	}
 }

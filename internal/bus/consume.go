@@ -33,7 +33,7 @@ func (b *Bus) Hints(ctx context.Context, part int, handle func(ctx context.Conte
 			break
 		}
 		b.log.DebugContext(ctx, "reading hints stopped", "part", part, "error", err)
-		waitFor(ctx, changed, wait.NextBackOff())
+		waitFor(ctx, changed, wait.Next())
 	}
 	return ctx.Err()
 }

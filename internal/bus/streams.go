@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/bebitcoiner/ashbridge/internal/loop"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
@@ -122,7 +122,7 @@ func (b *Bus) keepStreams(ctx context.Context) {
 			if ctx.Err() == nil {
 				b.log.ErrorContext(ctx, "streams are not right", "error", err)
 			}
-			pause = wait.NextBackOff()
+			pause = wait.Next()
 		}
 		if !waitFor(ctx, changed, pause) {
 			return
@@ -144,10 +144,6 @@ func waitFor(ctx context.Context, changed <-chan struct{}, pause time.Duration) 
 }
 
 // newBackoff grows from 100 ms to 5 s, with jitter.
-func newBackoff() *backoff.ExponentialBackOff {
-	w := backoff.NewExponentialBackOff()
-	w.InitialInterval = 100 * time.Millisecond
-	w.MaxInterval = 5 * time.Second
-	w.Reset()
-	return w
+func newBackoff() *loop.Backoff {
+	return &loop.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second, Factor: 1.5, Jitter: 0.5}
 }

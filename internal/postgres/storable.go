@@ -10,7 +10,8 @@ const replacement = `\ufffd`
 
 // storable returns the document with what Postgres refuses in jsonb replaced: bytes that are not UTF-8, the escape of
 // the zero character, and halves of surrogate pairs. One such character in one posting would otherwise keep a whole
-// batch from being stored, again and again. A document without any is returned as it is.
+// batch from being stored, again and again. The Ashby client removes them as it reads; this keeps the store safe from any
+// other writer. A document without any is returned as it is.
 func storable(doc []byte) []byte {
 	doc = bytes.ToValidUTF8(doc, []byte("\uFFFD"))
 	if !bytes.Contains(doc, []byte(`\u0000`)) && !bytes.Contains(doc, []byte(`\ud`)) &&
