@@ -13,8 +13,9 @@ import (
 type read struct{ org, method, id string }
 
 // answerWay is how long an answer may take from Ashbridge to the simulator's clock on a busy machine. The hint leaves
-// beside the answer, so that a read may well arrive before the answer does; what counts is that it began after the
-// commit that the answer stands for, and the commit lies between the sending and the answer.
+// after the answer, but on a way of its own: its read may reach the simulator before the simulator has noticed the
+// answer. A read that was under way for another webhook may also begin between commit and answer. What counts is that it
+// began after the commit that the answer stands for, and the commit lies between the sending and the answer.
 const answerWay = 250 * time.Millisecond
 
 // committed is the earliest time at which a delivery may have been committed, as far as can be seen from outside. What
