@@ -196,7 +196,7 @@ func (p *poll) reviewAbsence(ctx context.Context, s seen, listed time.Time) erro
 		p.d.s.opts.Metrics.held.Add(float64(len(set.Postings)))
 		p.d.log.WarnContext(ctx, "closing held", "postings", len(set.Postings), "public", public)
 	}
-	if err := p.applyHold(ctx, mirror.Unit{SetHold: set, ClearHold: over}); err != nil {
+	if err := p.applyHold(ctx, mirror.Unit{SetHold: set, EndHold: endIf(over)}); err != nil {
 		return err
 	}
 	before := p.result.unread
@@ -207,9 +207,17 @@ func (p *poll) reviewAbsence(ctx context.Context, s seen, listed time.Time) erro
 	}
 	if p.result.held > 0 && len(confirm) == len(vanished) && p.result.unread == before {
 		p.result.held = 0
-		return p.applyHold(ctx, mirror.Unit{ClearHold: true})
+		return p.applyHold(ctx, mirror.Unit{EndHold: mirror.HoldConfirmed})
 	}
 	return nil
+}
+
+// endIf is how a hold ends whose postings are back.
+func endIf(over bool) string {
+	if over {
+		return mirror.HoldRecovered
+	}
+	return ""
 }
 
 // held is how many postings are held after a review.

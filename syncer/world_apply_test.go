@@ -64,7 +64,7 @@ func (w *world) finishUnit(a *account, u mirror.Unit) {
 	if u.Token != nil {
 		a.tokens[u.Token.Kind] = *u.Token
 	}
-	if u.ClearHold {
+	if u.EndHold != "" {
 		a.hold = nil
 	}
 	if u.SetHold != nil {

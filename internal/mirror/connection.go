@@ -34,9 +34,10 @@ type Connection struct {
 	EmployerRef  string
 	EmployerName string
 	Status       Status
-	StatusReason string
-	StatusSince  time.Time
-	// Modules are the groups of kinds that are read; "jobs" is the only one so far.
+	// StatusCode is a word for machines, StatusReason a sentence; both empty where all is well.
+	StatusCode, StatusReason string
+	StatusSince              time.Time
+	// Modules are the groups of kinds that are read; "jobs" is always among them.
 	Modules      []string
 	PollInterval time.Duration
 	KeyLast4     string
@@ -52,17 +53,26 @@ type View struct {
 	Sync     SyncState
 	Counts   Counts
 	Webhooks []WebhookSeen
+	Coverage []Coverage
+	// ModuleStates are those of the modules that are read apart from the poll, by module.
+	ModuleStates []ModuleState
+	// Quarantined counts the rows in quarantine.
+	Quarantined int
 }
 
 // SyncState tells how far a connection's copy is.
 type SyncState struct {
-	NextPollAt     time.Time
+	NextPollAt time.Time
+	// NextRecordsAt is when the next slice of what is not polled is due.
+	NextRecordsAt  time.Time
 	PollStartedAt  *time.Time
 	PollFinishedAt *time.Time
 	// FirstSyncedAt is nil until the first complete pass.
 	FirstSyncedAt *time.Time
 	// LastVerifiedAt is when the last complete poll began.
 	LastVerifiedAt *time.Time
+	// RereadUntil is the time up to which unchanged postings were read again; nil before the first time.
+	RereadUntil *time.Time
 	// Done and Total count the postings of the running pass.
 	Done, Total int
 	LastError   string
@@ -78,6 +88,12 @@ type WebhookSeen struct {
 	Action     string
 	PingedAt   *time.Time
 	LastSeenAt *time.Time
+	// SettingID is Ashby's id of a setting that was made through the API, else empty. Enabled is what webhook.info last
+	// said of it, nil where unknown; Problem is a sentence on what keeps it from working.
+	SettingID string
+	Enabled   *bool
+	CheckedAt *time.Time
+	Problem   string
 }
 
 // Sealed is a secret as it is stored.
@@ -95,8 +111,11 @@ type NewConnection struct {
 type ConnectionPatch struct {
 	EmployerName *string
 	PollInterval *time.Duration
-	Paused       *bool
-	Key          *KeyPatch
+	// Modules replace the present ones; PurgeKinds are the kinds whose records go with a module that is taken away.
+	Modules    []string
+	PurgeKinds []string
+	Paused     *bool
+	Key        *KeyPatch
 	// WebhookSecret becomes the current secret; the current one becomes the previous one.
 	WebhookSecret Sealed
 }

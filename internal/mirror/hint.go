@@ -9,6 +9,8 @@ type HintKind string
 const (
 	HintPoll HintKind = "poll" // compare everything with Ashby, incrementally where Ashby can
 	HintAll  HintKind = "all"  // the same, asked for by a registration
+	// HintRecords asks for a slice of what is not polled: opt-in modules, children, sweeps. It stays within the syncer.
+	HintRecords HintKind = "records"
 )
 
 // Hint says that something may have changed.

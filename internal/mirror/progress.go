@@ -18,11 +18,15 @@ type CompletePoll struct {
 	Unread string
 	// Next is after how long the next poll is due.
 	Next time.Duration
+	// RereadUntil is the time of day up to which unchanged postings were read again; zero where none were.
+	RereadUntil time.Time
 }
 
 // StatusChange is a verdict on a connection.
 type StatusChange struct {
 	Status Status
+	// Code is a word for machines that says what kind of reason it is.
+	Code string
 	// Reason is a sentence for the employer and the operator, without secrets.
 	Reason string
 	// Key is the sealed key that the verdict was reached with: it says nothing once another key is stored. Nil for a

@@ -11,9 +11,14 @@ import (
 type Record struct {
 	Kind string
 	ID   string
-	// Doc is Ashby's object with personal fields dropped.
+	// Parent is the id of the object whose listing it came from, empty for kinds that are listed whole. Variant names the
+	// listing where the kind has several.
+	Parent, Variant string
+	// Doc is Ashby's object with personal fields dropped; nil where the record is sealed.
 	Doc json.RawMessage
-	// Hash is Hash(Doc); ListHash is the hash of the object as the listing showed it, nil where the kind has one shape.
+	// Sealed is the object, sealed with RecordSecret; nil where Doc is there. Kinds of opt-in modules are sealed.
+	Sealed Sealed
+	// Hash is Hash of the object, of a sealed one its fingerprint; ListHash is the hash of the object as the listing showed it, nil where the kind has one shape.
 	Hash, ListHash []byte
 	// UpdatedAt is Ashby's updatedAt, nil where the kind has none.
 	UpdatedAt *time.Time
@@ -30,6 +35,9 @@ type Head struct {
 
 // RecordKey names a record within a connection.
 type RecordKey struct{ Kind, ID string }
+
+// RecordSecret is the kind of secret under which a record is sealed, so that one moved elsewhere does not open.
+func RecordSecret(kind, id string) string { return "record." + kind + "." + id }
 
 // Lease is the right to write for a partition.
 type Lease struct {
@@ -64,7 +72,9 @@ type Desired struct {
 
 // Token is a sync token and what it is bound to.
 type Token struct {
-	Kind       string
+	Kind string
+	// Variant tells the listings of one kind apart; empty where it has one.
+	Variant    string
 	ParamsHash []byte
 	// Token is Ashby's opaque token; empty forgets the stored one.
 	Token string
@@ -72,10 +82,15 @@ type Token struct {
 
 // Hold is a mass disappearance that waits for proof.
 type Hold struct {
+	// ID names it for people; the store gives it where it is empty.
+	ID string
+	// State is one of HoldOpen, HoldApproved and HoldRejected.
+	State       string
 	Postings    []string
 	PublicCount int
 	Reason      string
-	CreatedAt   time.Time
+	// CreatedAt is when the clock started that an agreeing listing must be later than.
+	CreatedAt time.Time
 }
 
 // Unit is one unit of work, applied in one transaction or not at all.
@@ -91,15 +106,24 @@ type Unit struct {
 	Token    *Token
 	// InboxDone are the ids of inbox rows that this read answers.
 	InboxDone []int64
-	// SetHold stores or replaces the connection's hold, ClearHold removes it.
-	SetHold   *Hold
-	ClearHold bool
+	// SetHold stores the connection's hold or changes the one that is not ended; EndHold ends it and says how.
+	SetHold *Hold
+	EndHold string
+	// Pass notes how far the pass is that the unit is a page of.
+	Pass *PassStep
+	// Bad are rows that could not be read; Released are objects that were read well and leave quarantine.
+	Bad      []BadRow
+	Released []RecordKey
+	// StaleParents ask for children to be read; ReadParents say that they were, if the mark is still the same.
+	StaleParents []ParentKey
+	ReadParents  []StaleParent
 }
 
 // Empty says that applying the unit would change nothing.
 func (u Unit) Empty() bool {
 	return len(u.Upserts) == 0 && len(u.Gone) == 0 && len(u.Listings) == 0 && u.Token == nil &&
-		len(u.InboxDone) == 0 && u.SetHold == nil && !u.ClearHold
+		len(u.InboxDone) == 0 && u.SetHold == nil && u.EndHold == "" && u.Pass == nil &&
+		len(u.Bad) == 0 && len(u.Released) == 0 && len(u.StaleParents) == 0 && len(u.ReadParents) == 0
 }
 
 // Applied counts what a unit of work changed.
@@ -107,6 +131,15 @@ type Applied struct {
 	Records int
 	// Events counts the events committed; the relay is to be woken when there are any.
 	Events int
+	// Made are the job events, for whoever counts how changes were found.
+	Made []Made
+}
+
+// Made is a job event that a unit of work committed.
+type Made struct {
+	Posting string
+	Type    events.Type
+	Reason  events.Reason
 }
 
 // JobState is a job as the API shows it: the public job of the events and where it stands.

@@ -88,7 +88,7 @@ func applyRest(ctx context.Context, tx *sqlx.Tx, u mirror.Unit) error {
 			return fmt.Errorf("token: %w", err)
 		}
 	}
-	if u.ClearHold {
+	if u.EndHold != "" {
 		if err := clearHold(ctx, tx, u.Connection); err != nil {
 			return fmt.Errorf("hold: %w", err)
 		}

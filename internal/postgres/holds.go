@@ -42,7 +42,7 @@ func putHold(ctx context.Context, tx *sqlx.Tx, connection string, h mirror.Hold)
 	return mustAffect(1)(tx.ExecContext(ctx, `
 		INSERT INTO holds (connection_id, posting_ids, public_count, reason, created_at)
 		VALUES ($1, $2, $3, $4, COALESCE($5, clock_timestamp()))
-		ON CONFLICT (connection_id) DO UPDATE
+		ON CONFLICT (connection_id) WHERE state <> 'ended' DO UPDATE
 		SET posting_ids = EXCLUDED.posting_ids, public_count = EXCLUDED.public_count, reason = EXCLUDED.reason,
 			created_at = EXCLUDED.created_at`,
 		connection, textArray(h.Postings), h.PublicCount, h.Reason, created))

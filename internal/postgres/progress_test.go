@@ -126,7 +126,7 @@ func (b *bundle) verbs(m mirror.Mandate) map[string]func() error {
 	return map[string]func() error{
 		"apply": func() error {
 			u := b.unit(m.Connection)
-			u.Lease, u.ClearHold = m.Lease, true
+			u.Lease, u.EndHold = m.Lease, mirror.HoldRecovered
 			_, err := b.s.Apply(b.Context(), u)
 			return err
 		},
