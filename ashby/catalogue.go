@@ -1,131 +1,94 @@
 package ashby
 
-import (
-	"crypto/sha256"
-	"encoding/json"
+import "slices"
+
+// catalogue is the table of all kinds. Nothing changes it.
+var catalogue = slices.Concat(
+	ofJobs(), ofCandidates(), ofInterviews(), ofOffers(), ofHiringProcess(), ofOrganization(), ofApprovals(),
 )
-
-// Kind names a kind of object. The words are stable: they are stored and occur in subjects.
-type Kind string
-
-// The kinds of the module jobs.
-const (
-	KindJob        Kind = "job"
-	KindPosting    Kind = "posting"
-	KindLocation   Kind = "location"
-	KindDepartment Kind = "department"
-)
-
-// Resource is a row of the catalogue: all that the rest of a program needs to know of a kind.
-type Resource struct {
-	Kind Kind
-	// Module is the word by which a connection asks for the kind.
-	Module string
-	// Scope is the permission as apiKey.info spells it; UIModule is the box that grants it in Ashby's form.
-	Scope, UIModule string
-	// List and Info are the methods that read all and one; IDParam is the parameter by which Info takes the id.
-	List, Info, IDParam string
-	// Paged says that List takes limit and cursor; SyncToken that it also reads only what changed since a token.
-	Paged, SyncToken bool
-	// ListParams and InfoParams are sent with every List and Info, beside paging and id.
-	ListParams, InfoParams map[string]any
-	// Drop names top-level fields with employees' personal data, removed on arrival.
-	Drop []string
-	// Actions are the webhook types that say that an object of this kind may have changed, in the order in which a
-	// form should list them.
-	Actions []string
-}
 
 // Catalogue returns the kinds in the order in which a first sync reads them: postings first, as they are what a job
-// board waits for. The caller owns the answer.
+// board waits for, and parents before what is read per parent. The caller owns the answer.
 //
 // Scopes and parameters: https://developers.ashbyhq.com/reference
 func Catalogue() []Resource {
-	personal := func() []string { return []string{"author", "hiringTeam"} }
+	rows := make([]Resource, len(catalogue))
+	for i, r := range catalogue {
+		rows[i] = r.clone()
+	}
+	return rows
+}
+
+// The permissions, with the boxes that grant them.
+const (
+	jobsRead, jobsBox                 = "jobs:read", "Jobs"
+	organizationRead, organizationBox = "organization:read", "Organization"
+	candidatesRead, candidatesBox     = "candidates:read", "Candidates"
+	interviewsRead, interviewsBox     = "interviews:read", "Interviews"
+	offersRead, offersBox             = "offers:read", "Offers"
+	hiringRead, hiringBox             = "hiringProcessMetadata:read", "Hiring Process"
+	approvalsRead, approvalsBox       = "approvals:read", "Approvals"
+)
+
+// archivedToo makes archived rows come: they would vanish from the list without a word otherwise, as if deleted.
+func archivedToo() map[string]any { return map[string]any{"includeArchived": true} }
+
+// ofJobs are the kinds of the module jobs. Three of them belong to the module organization too.
+func ofJobs() []Resource {
+	jobs, both := []string{moduleJobs}, []string{moduleJobs, moduleOrganization}
 	return []Resource{
 		{
-			Kind: KindPosting, Module: "jobs", Scope: "jobs:read", UIModule: "Jobs",
+			Kind: KindPosting, Modules: jobs, Scope: jobsRead, UIModule: jobsBox,
 			// The list takes neither limit nor cursor nor token, and answers with published postings alone, unlisted ones
 			// included, as long as nothing else is asked for.
 			List: "jobPosting.list", Info: "jobPosting.info", IDParam: "jobPostingId",
 			ListParams: map[string]any{},
 			// With unpublished ones included, a read tells a draft from a deleted posting.
 			InfoParams: map[string]any{"includeUnpublishedJobPostings": true, "expand": []string{"job"}},
-			Drop:       personal(),
+			Expand:     []string{"job"},
+			Drop:       []string{"author", "hiringTeam", "job.author", "job.hiringTeam"},
 			Actions:    []string{"jobPostingPublish", "jobPostingUnpublish", "jobPostingUpdate", "jobPostingDelete"},
 		},
 		{
-			Kind: KindJob, Module: "jobs", Scope: "jobs:read", UIModule: "Jobs",
+			Kind: KindJob, Modules: jobs, Scope: jobsRead, UIModule: jobsBox,
 			List: "job.list", Info: "job.info", IDParam: "id", Paged: true, SyncToken: true,
 			// Once status is sent at all, every wanted one must be named; drafts come in no other way.
 			ListParams: map[string]any{"status": []string{"Draft", "Open", "Closed", "Archived"}},
 			InfoParams: map[string]any{},
-			Drop:       personal(),
+			Expand:     []string{"location", "openings"},
+			Drop:       []string{"author", "hiringTeam"},
 			Actions:    []string{"jobCreate", "jobUpdate"},
 		},
 		{
-			Kind: KindLocation, Module: "jobs", Scope: "organization:read", UIModule: "Organization",
+			Kind: KindLocation, Modules: both, Scope: organizationRead, UIModule: organizationBox,
 			List: "location.list", Info: "location.info", IDParam: "locationId", Paged: true, SyncToken: true,
-			// Archived rows would vanish without a word otherwise.
-			ListParams: map[string]any{"includeArchived": true},
-			InfoParams: map[string]any{},
+			ListParams: archivedToo(), InfoParams: map[string]any{},
 		},
 		{
-			Kind: KindDepartment, Module: "jobs", Scope: "organization:read", UIModule: "Organization",
+			Kind: KindDepartment, Modules: both, Scope: organizationRead, UIModule: organizationBox,
 			List: "department.list", Info: "department.info", IDParam: "departmentId", Paged: true, SyncToken: true,
-			ListParams: map[string]any{"includeArchived": true},
-			InfoParams: map[string]any{},
+			ListParams: archivedToo(), InfoParams: map[string]any{},
+		},
+		{
+			Kind: KindOpening, Modules: jobs, Scope: jobsRead, UIModule: jobsBox,
+			List: "opening.list", Info: "opening.info", IDParam: "openingId", Paged: true, SyncToken: true,
+			Drop:    []string{"latestVersion.author", "latestVersion.hiringTeam"},
+			Actions: []string{"openingCreate"}, // Ashby has no type for a change of one
+		},
+		{
+			Kind: KindBrand, Modules: both, Scope: organizationRead, UIModule: organizationBox,
+			List: "brand.list", Paged: true,
+		},
+		{
+			// Enabled boards alone, external and internal ones.
+			Kind: KindBoard, Modules: jobs, Scope: jobsRead, UIModule: jobsBox,
+			List: "jobBoard.list",
+		},
+		{
+			Kind: KindJobTemplate, Modules: jobs, Scope: jobsRead, UIModule: jobsBox,
+			List: "jobTemplate.list", Paged: true, SyncToken: true,
+			Expand: []string{"location"},
+			Drop:   []string{"author", "hiringTeam"},
 		},
 	}
 }
-
-// ResourceOf returns the catalogue's row of a kind, false where there is none.
-func ResourceOf(kind Kind) (Resource, bool) {
-	for _, r := range Catalogue() {
-		if r.Kind == kind {
-			return r, true
-		}
-	}
-	return Resource{}, false
-}
-
-// WebhookActions returns the webhook types that an employer sets up for the module jobs, in the order in which a form
-// should list them. Ashby takes one setting per type.
-//
-// https://developers.ashbyhq.com/docs/setting-up-webhooks
-func WebhookActions() []string {
-	var actions []string
-	for _, r := range Catalogue() {
-		actions = append(actions, r.Actions...)
-	}
-	return actions
-}
-
-// ParamsHash returns a hash of all that a sync token of this kind is bound to: the method, its parameters and the
-// version of the API. A token stored under another hash must not be used. It is nil for an unknown kind.
-func ParamsHash(kind Kind) []byte {
-	r, ok := ResourceOf(kind)
-	if !ok {
-		return nil
-	}
-	// Marshal sorts the keys of maps; the values are strings, booleans and lists of strings, so it cannot fail.
-	doc, _ := json.Marshal(map[string]any{"method": r.List, "params": r.ListParams, "version": apiVersion})
-	sum := sha256.Sum256(doc)
-	return sum[:]
-}
-
-// kindOfAction returns the kind that a webhook action touches.
-func kindOfAction(action string) (Kind, bool) {
-	kind, known := kindsByAction[action]
-	return kind, known
-}
-
-var kindsByAction = func() map[string]Kind {
-	kinds := map[string]Kind{}
-	for _, r := range Catalogue() {
-		for _, action := range r.Actions {
-			kinds[action] = r.Kind
-		}
-	}
-	return kinds
-}()

@@ -25,7 +25,7 @@ type PostingList struct {
 //
 // https://developers.ashbyhq.com/reference/jobpostinglist
 func (c *Client) Postings(ctx context.Context) (PostingList, error) {
-	r, _ := ResourceOf(KindPosting)
+	r, _ := resourceOf(KindPosting)
 	var list PostingList
 	params, seen := r.ListParams, map[string]bool{}
 	for {
@@ -67,7 +67,7 @@ type PostingAnswer struct {
 //
 // https://developers.ashbyhq.com/reference/jobpostinginfo
 func (c *Client) Posting(ctx context.Context, id string) (PostingAnswer, error) {
-	r, _ := ResourceOf(KindPosting)
+	r, _ := resourceOf(KindPosting)
 	a, err := c.call(ctx, r.Info, with(r.InfoParams, r.IDParam, id))
 	if err != nil {
 		return PostingAnswer{}, err
@@ -84,7 +84,7 @@ func (c *Client) Posting(ctx context.Context, id string) (PostingAnswer, error) 
 	if nested == nil {
 		return answer, nil
 	}
-	of, _ := ResourceOf(KindJob)
+	of, _ := resourceOf(KindJob)
 	job, err := row(of, nested, a.sentAt)
 	if err != nil {
 		return PostingAnswer{}, &APIError{Method: r.Info, Reason: ErrMalformed, Cause: err}

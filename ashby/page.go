@@ -37,7 +37,7 @@ type Page struct {
 //
 // https://developers.ashbyhq.com/docs/pagination-and-incremental-sync
 func (c *Client) Page(ctx context.Context, kind Kind, p PageRequest) (Page, error) {
-	r, ok := ResourceOf(kind)
+	r, ok := resourceOf(kind)
 	if !ok || !r.Paged {
 		return Page{}, fmt.Errorf("ashby: the kind %q has no pages", kind)
 	}
@@ -65,7 +65,7 @@ func (c *Client) Page(ctx context.Context, kind Kind, p PageRequest) (Page, erro
 // Info reads one object. The answer must be the object asked for, else the error matches ErrMalformed. ErrNotFound:
 // there is none that this key may see.
 func (c *Client) Info(ctx context.Context, kind Kind, id string) (Record, error) {
-	r, ok := ResourceOf(kind)
+	r, ok := resourceOf(kind)
 	if !ok {
 		return Record{}, fmt.Errorf("ashby: unknown kind %q", kind)
 	}

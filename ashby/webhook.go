@@ -24,10 +24,11 @@ type Webhook struct {
 	// empty where the ping does not say.
 	Ping       bool
 	PingAction string
-	// Kind and ObjectID are what may have changed; ObjectID is empty where the delivery does not name it.
+	// Kind and ObjectID are what may have changed; ObjectID is empty where the delivery does not name it. Of an action
+	// that touches several objects they are the one that it is about: the application that was hired, not its offer.
 	Kind     Kind
 	ObjectID string
-	// Known says that the action is in the catalogue. A new or unwanted type is normal and no error.
+	// Known says that the action is in the catalogue, of whatever module. A new type is normal and no error.
 	Known bool
 }
 
@@ -44,6 +45,17 @@ type delivery struct {
 		WebhookActionType string `json:"webhookActionType"`
 		JobPosting        named  `json:"jobPosting"`
 		Job               named  `json:"job"`
+		Opening           named  `json:"opening"`
+		Candidate         named  `json:"candidate"`
+		DeletedCandidate  named  `json:"deletedCandidate"`
+		Application       named  `json:"application"`
+		SurveySubmission  named  `json:"surveySubmission"`
+		InterviewSchedule named  `json:"interviewSchedule"`
+		Offer             named  `json:"offer"`
+		JobID             string `json:"jobId"`
+		ApplicationID     string `json:"applicationId"`
+		OfferID           string `json:"offerId"`
+		RelatedEntityType string `json:"relatedEntityType"`
 	} `json:"data"`
 }
 
@@ -51,13 +63,44 @@ type named struct {
 	ID string `json:"id"`
 }
 
-// object is the id of the object of a kind.
+// target is the kind that the action touches, and the id of the object as far as the body names it.
+func (d *delivery) target() (kind Kind, id string, known bool) {
+	if kind, known = kindsByAction[d.Action]; !known {
+		return "", "", false
+	}
+	switch d.Action {
+	case "interviewPlanTransition":
+		return KindJob, d.Data.JobID, true
+	case "candidateMerge": // the one that is gone; the one that stays comes with what changed
+		return KindCandidate, d.Data.DeletedCandidate.ID, true
+	case "signatureRequestUpdate": // of a document that belongs to an offer or to an application
+		if d.Data.RelatedEntityType == "application" || d.Data.RelatedEntityType != "offer" && d.Data.OfferID == "" {
+			return KindApplication, d.Data.ApplicationID, true
+		}
+		return KindOffer, d.Data.OfferID, true
+	}
+	return kind, d.object(kind), true
+}
+
+// object is the id of the object of a kind, under which the action's own object lies.
 func (d *delivery) object(kind Kind) string {
 	switch kind {
 	case KindPosting:
 		return d.Data.JobPosting.ID
 	case KindJob:
 		return d.Data.Job.ID
+	case KindOpening:
+		return d.Data.Opening.ID
+	case KindCandidate:
+		return d.Data.Candidate.ID
+	case KindApplication:
+		return d.Data.Application.ID
+	case KindSurveySubmission:
+		return d.Data.SurveySubmission.ID
+	case KindInterviewSchedule:
+		return d.Data.InterviewSchedule.ID
+	case KindOffer:
+		return d.Data.Offer.ID
 	default:
 		return ""
 	}
@@ -83,10 +126,20 @@ func ParseWebhook(body []byte) (Webhook, error) {
 		}
 		return w, nil
 	}
-	w.Kind, w.Known = kindOfAction(w.Action)
-	w.ObjectID = identifier(d.object(w.Kind))
+	w.Kind, w.ObjectID, w.Known = d.target()
+	w.ObjectID = identifier(w.ObjectID)
 	return w, nil
 }
+
+var kindsByAction = func() map[string]Kind {
+	kinds := map[string]Kind{}
+	for _, r := range catalogue {
+		for _, action := range r.Actions {
+			kinds[action] = r.Kind
+		}
+	}
+	return kinds
+}()
 
 // identifier returns s if it looks like an id, else nothing.
 func identifier(s string) string {

@@ -188,7 +188,7 @@ func TestWhatTheBodyDoesNotTellLeadsToAPoll(t *testing.T) {
 		{`{"action":"bad action!"}`, unknownAction, "", mirror.HintPoll},
 		{`{"action":"jobPostingUpdate","data":{}}`, "jobPostingUpdate", "", mirror.HintPoll},
 		{`{"action":"jobPostingUpdate","data":{"jobPosting":{"id":"../x"}}}`, "jobPostingUpdate", "", mirror.HintPoll},
-		{`{"action":"candidateHire","data":{"application":{"id":"x"}}}`, "candidateHire", "", ""},
+		{`{"action":"takeHomeAssignmentSubmitted","data":{"application":{"id":"x"}}}`, "takeHomeAssignmentSubmitted", "", ""},
 	} {
 		if a := b.deliver(e, []byte(c.body)); a.status != http.StatusOK {
 			t.Fatalf("%s: %d %s", c.body, a.status, a.body)

@@ -42,7 +42,7 @@ func (p *poll) token(ctx context.Context, res ashby.Resource) (string, error) {
 		return "", nil
 	case err != nil:
 		return "", fmt.Errorf("reading the sync token: %w", err)
-	case !bytes.Equal(t.ParamsHash, ashby.ParamsHash(res.Kind)):
+	case !bytes.Equal(t.ParamsHash, ashby.ParamsHash(res.Kind, "")):
 		return "", nil
 	}
 	return t.Token, nil
@@ -87,7 +87,7 @@ func nextToken(res ashby.Resource, old, next string, rows, bad int) *mirror.Toke
 	if !res.SyncToken || next == "" || next == old || bad > 0 || old != "" && rows == 0 {
 		return nil
 	}
-	return &mirror.Token{Kind: string(res.Kind), ParamsHash: ashby.ParamsHash(res.Kind), Token: next}
+	return &mirror.Token{Kind: string(res.Kind), ParamsHash: ashby.ParamsHash(res.Kind, ""), Token: next}
 }
 
 // applyRows applies the rows of a page that differ from what is stored, with what they mean for postings, and u.

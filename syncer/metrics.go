@@ -88,10 +88,12 @@ func (m *Metrics) declare() {
 		m.answers[o] = true
 	}
 	for _, res := range ashby.Catalogue() {
-		m.methods[res.List], m.methods[res.Info] = true, true
 		m.badRows.WithLabelValues(string(res.Kind))
 		for _, method := range []string{res.List, res.Info} {
-			m.requests.WithLabelValues(method, "ok")
+			if method != "" {
+				m.methods[method] = true
+				m.requests.WithLabelValues(method, "ok")
+			}
 		}
 	}
 }

@@ -94,7 +94,7 @@ func (p *poll) compare(ctx context.Context) error {
 func (p *poll) kinds() (before, after []ashby.Resource) {
 	for _, res := range ashby.Catalogue() {
 		switch {
-		case !res.Paged || !slices.Contains(p.connection.Modules, res.Module):
+		case !res.Paged || !polled(res.Kind) || !res.In(p.connection.Modules):
 		case res.Kind == ashby.KindJob:
 			after = append(after, res)
 		default:
@@ -102,6 +102,16 @@ func (p *poll) kinds() (before, after []ashby.Resource) {
 		}
 	}
 	return before, after
+}
+
+// polled says whether polls and refreshes read the kind: those that a public job is made of.
+func polled(kind ashby.Kind) bool {
+	switch kind {
+	case ashby.KindJob, ashby.KindLocation, ashby.KindDepartment, ashby.KindPosting:
+		return true
+	default:
+		return false
+	}
 }
 
 // finish settles a poll that went through everything. It is complete if it read all of it, or if all that it could not

@@ -30,10 +30,10 @@ func (d *desk) refresh(ctx context.Context, a access, t task) error {
 		if err != nil {
 			return fmt.Errorf("reading the inbox: %w", err)
 		}
-		switch _, known := ashby.ResourceOf(kind); {
+		switch {
 		case kind == ashby.KindPosting:
 			err = r.refreshPosting(ctx, t.object, inbox)
-		case known:
+		case polled(kind):
 			err = r.refreshRecord(ctx, kind, t.object, inbox)
 		default: // nothing of this kind is mirrored
 			err = r.answerInbox(ctx, inbox)

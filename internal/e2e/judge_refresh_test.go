@@ -29,10 +29,13 @@ func committed(d ashbytest.Attempt) time.Time {
 
 // faultsOfRefresh judges P1: each webhook answered 2xx was followed by an answered read of the very object of the very
 // employer, one that does not exist included; a webhook that names no object, by a listing of the employer's postings.
-// It also tells how many webhooks were judged: pings, and what is about nothing that is mirrored, ask for no read.
+// It also tells how many webhooks were judged: pings, and what is about nothing that a public job is made of, ask for no read.
 func faultsOfRefresh(deliveries []ashbytest.Attempt, requests []ashbytest.Request) (judged int, faults []string) {
 	methods := map[string]string{}
 	for _, resource := range ashby.Catalogue() {
+		if resource.Kind != ashby.KindPosting && resource.Kind != ashby.KindJob {
+			continue
+		}
 		for _, action := range resource.Actions {
 			methods[action] = resource.Info
 		}

@@ -53,11 +53,11 @@ func needs(modules []string) []Permission {
 	var list []Permission
 	for _, r := range ashby.Catalogue() {
 		known := slices.ContainsFunc(list, func(p Permission) bool { return p.Scope == r.Scope })
-		if known || !slices.Contains(modules, r.Module) {
+		if known || !r.In(modules) {
 			continue
 		}
 		// Names and addresses of the organisation complete a job; everything else is what a module is about.
-		optional := r.Scope == "organization:read" && r.Module == "jobs"
+		optional := r.Scope == "organization:read" && slices.Contains(r.Modules, "jobs")
 		list = append(list, Permission{
 			Module: r.UIModule, Access: "read", Scope: r.Scope, Required: !optional, Why: purposes[r.Scope],
 		})
