@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
-	"golang.org/x/time/rate"
 )
 
 const (
@@ -34,8 +33,8 @@ type Options struct {
 	// HTTPClient is used without following redirects; nil means DefaultHTTPClient(false). Clients share connections by
 	// sharing it.
 	HTTPClient *http.Client
-	// Limiter gives up a token for each try; nil means 880 a minute, under Ashby's 1,000 a minute and key.
-	Limiter *rate.Limiter
+	// Pace lets each try go when it may; nil means NewPace(0). Clients that use one key share one Pace.
+	Pace *Pace
 	// MaxTries is how often a request is sent at most; 0 means 4, 1 means no retries.
 	MaxTries int
 	// MaxElapsed is when a failed call is no longer tried again, and how long a call waits for a brake; 0 means 2 min.
@@ -46,7 +45,7 @@ type Options struct {
 	// throttling holds this Client alone.
 	PartnerBrake *Brake
 	// Observe, if given, hears of each try: the method, how long it took, and one of ok, unauthorized,
-	// missing_permission, not_found, rate_limited, unavailable, malformed, restart, refused, canceled.
+	// missing_permission, not_found, rate_limited, unavailable, malformed, restart, duplicate, refused, canceled.
 	Observe func(method, outcome string, d time.Duration)
 }
 
@@ -58,7 +57,7 @@ type Client struct {
 	authorize  func(*http.Request)
 	redact     func(string) string
 	http       *http.Client
-	limiter    *rate.Limiter
+	pace       *Pace
 	brake      *Brake
 	partner    *Brake
 	maxTries   int
@@ -81,8 +80,8 @@ func NewClient(o Options) (*Client, error) {
 	if o.HTTPClient == nil {
 		o.HTTPClient = DefaultHTTPClient(false)
 	}
-	if o.Limiter == nil {
-		o.Limiter = rate.NewLimiter(rate.Every(time.Minute/880), 20)
+	if o.Pace == nil {
+		o.Pace = NewPace(0)
 	}
 	if o.PartnerBrake == nil {
 		o.PartnerBrake = &Brake{}
@@ -105,7 +104,7 @@ func NewClient(o Options) (*Client, error) {
 		authorize:  func(r *http.Request) { r.SetBasicAuth(key.Reveal(), "") },
 		redact:     func(s string) string { return strings.ReplaceAll(s, key.Reveal(), redacted) },
 		http:       &still,
-		limiter:    o.Limiter,
+		pace:       o.Pace,
 		brake:      &Brake{},
 		partner:    o.PartnerBrake,
 		maxTries:   o.MaxTries,
@@ -124,17 +123,17 @@ func (c *Client) call(ctx context.Context, method string, params map[string]any)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
-	pace := newPace()
+	between := newInterval()
 	a, err := backoff.Retry(ctx, func() (answer, error) {
 		if err := c.admit(ctx, method, deadline); err != nil {
 			return answer{}, backoff.Permanent(err)
 		}
 		a, err := c.try(ctx, method, body)
-		if pace.isWorthwhile(err) {
+		if between.isWorthwhile(err) {
 			return a, err
 		}
 		return a, backoff.Permanent(err)
-	}, backoff.WithBackOff(pace), backoff.WithMaxTries(uint(c.maxTries)), backoff.WithMaxElapsedTime(c.maxElapsed))
+	}, backoff.WithBackOff(between), backoff.WithMaxTries(uint(c.maxTries)), backoff.WithMaxElapsedTime(c.maxElapsed))
 	if permanent, ok := errors.AsType[*backoff.PermanentError](err); ok {
 		err = permanent.Unwrap()
 	}
@@ -144,18 +143,14 @@ func (c *Client) call(ctx context.Context, method string, params map[string]any)
 	return a, err
 }
 
-// admit waits until a request may be sent. The limiter comes between two looks at the brakes, since a 429 may arrive
-// while requests queue for their tokens.
+// admit waits until a request may be sent. The pace comes between two looks at the brakes, since a 429 may arrive while
+// requests queue for their turns.
 func (c *Client) admit(ctx context.Context, method string, deadline time.Time) error {
 	if err := c.unbraked(ctx, method, deadline); err != nil {
 		return err
 	}
-	if err := c.limiter.Wait(ctx); err != nil {
-		if ctx.Err() != nil {
-			return ended(ctx)
-		}
-		// The limiter also refuses at once where the context would end before a token comes.
-		return fmt.Errorf("ashby %s: waiting for the rate limit: %w", method, context.DeadlineExceeded)
+	if err := c.pace.wait(ctx); err != nil {
+		return err
 	}
 	return c.unbraked(ctx, method, deadline)
 }
@@ -179,13 +174,14 @@ func (c *Client) unbraked(ctx context.Context, method string, deadline time.Time
 // try sends a request once.
 func (c *Client) try(ctx context.Context, method string, body []byte) (answer, error) {
 	sent := time.Now().UTC()
-	a, err := c.roundTrip(ctx, method, body)
+	a, err := c.roundTrip(ctx, method, body, sent)
 	a.sentAt = sent
+	traceOf(ctx).note(a, err)
 	c.observe(method, outcome(err), time.Since(sent))
 	return a, err
 }
 
-func (c *Client) roundTrip(ctx context.Context, method string, body []byte) (answer, error) {
+func (c *Client) roundTrip(ctx context.Context, method string, body []byte, sent time.Time) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/"+method, bytes.NewReader(body))
 	if err != nil {
 		return answer{}, fmt.Errorf("ashby %s: %w", method, err)
@@ -207,14 +203,17 @@ func (c *Client) roundTrip(ctx context.Context, method string, body []byte) (ans
 	a, failure := understand(method, resp.StatusCode, resp.Header, content)
 	if failure == nil {
 		c.brake.release()
-		c.followLimit(resp.Header)
+		a.requestID = identifier(c.redact(resp.Header.Get(requestIDHeader)))
+		l := limitOf(resp.Header)
+		c.follow(l)
+		c.pace.answered(sent, l)
 		return a, nil
 	}
 	// The key goes first: a cut through it would leave a part that is no longer recognised.
 	failure.Code, failure.Message = excerpt(c.redact(failure.Code)), excerpt(c.redact(failure.Message))
 	failure.RequestID = excerpt(c.redact(failure.RequestID))
 	if errors.Is(failure, ErrRateLimited) {
-		return answer{}, c.throttled(failure, resp.Header)
+		return answer{}, c.throttled(failure, resp.Header, sent)
 	}
 	return answer{}, withRetryAfter(failure, resp.Header)
 }

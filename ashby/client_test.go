@@ -15,8 +15,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 const testKey = Secret("canary-7f3a91c2d4e5b6a7f8091a2b3c4d5e6f")
@@ -29,7 +27,7 @@ func newTestClient(t *testing.T, handler http.HandlerFunc, change func(*Options)
 	t.Cleanup(server.Close)
 	o := Options{
 		BaseURL: server.URL, Key: testKey, HTTPClient: DefaultHTTPClient(true), MaxTries: 1,
-		Limiter: rate.NewLimiter(rate.Inf, 1),
+		Pace: NewPace(1e6),
 	}
 	if change != nil {
 		change(&o)

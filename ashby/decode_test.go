@@ -222,7 +222,7 @@ func FuzzDecodePosting(f *testing.F) {
 		if _, err := json.Marshal(p); err != nil {
 			t.Fatalf("%q cannot be encoded again: %v", raw, err)
 		}
-		r, err := row(resource, raw, time.Time{})
+		r, err := row(resource, raw, "", time.Time{})
 		if err != nil {
 			t.Fatalf("%q decodes, and makes no record: %v", raw, err)
 		}
@@ -250,7 +250,7 @@ func BenchmarkListing10000(b *testing.B) {
 		if failure != nil {
 			b.Fatal(failure)
 		}
-		records, _, err := rows(r, a)
+		records, _, err := rows(r, a, "")
 		if err != nil || len(records) != 10000 {
 			b.Fatal(len(records), err)
 		}

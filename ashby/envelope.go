@@ -14,12 +14,15 @@ import (
 	"unicode/utf8"
 )
 
+const requestIDHeader = "X-Ashby-Request-Id"
+
 // answer is a successful answer, opened.
 type answer struct {
 	// results is an array or an object; the method knows which.
 	results json.RawMessage
 	// next is empty at the end of a listing.
 	next, syncToken string
+	requestID       string
 	sentAt          time.Time
 }
 
@@ -27,7 +30,7 @@ type answer struct {
 //
 // https://developers.ashbyhq.com/reference/responses
 func understand(method string, status int, header http.Header, body []byte) (answer, *APIError) {
-	failure := &APIError{Method: method, Status: status, RequestID: header.Get("X-Ashby-Request-Id")}
+	failure := &APIError{Method: method, Status: status, RequestID: header.Get(requestIDHeader)}
 	if len(body) > maxAnswer {
 		failure.Reason, failure.Message = ErrMalformed, "the answer is longer than 32 MiB"
 		return answer{}, failure

@@ -3,14 +3,12 @@ package ashby
 import (
 	"context"
 	"encoding/json"
-	"maps"
+	"fmt"
+	"slices"
 	"time"
 )
 
-// mostPages bounds a listing that should have one page alone.
-const mostPages = 1000
-
-// PostingList is a complete listing of the published postings, listed and unlisted, of the primary external board.
+// PostingList is a complete listing of the published postings, listed and unlisted, of one board or several.
 type PostingList struct {
 	// Records have the list shape: no description, address or pay tiers.
 	Records []Record
@@ -20,38 +18,38 @@ type PostingList struct {
 	Bad []BadRow
 }
 
-// Postings lists all published postings. Whatever is not certainly the whole list is an error. Ashby documents no
-// paging here; should pages appear, they are followed.
+// Postings lists all published postings: those of the primary external board, which is Ashby's default, and of the
+// boards given by id besides. Whatever is not certainly the whole list is an error, of whichever board. Ashby documents
+// no paging here; should pages appear, they are followed.
+//
+// A posting on several boards is one record: the newest row, and of equally new ones the primary board's, since a row of
+// an internal board lacks the external link. A posting that one of the listings shows in an unreadable row is in Bad alone.
 //
 // https://developers.ashbyhq.com/reference/jobpostinglist
-func (c *Client) Postings(ctx context.Context) (PostingList, error) {
+func (c *Client) Postings(ctx context.Context, boards ...string) (PostingList, error) {
 	r, _ := resourceOf(KindPosting)
-	var list PostingList
-	params, seen := r.ListParams, map[string]bool{}
-	for {
-		a, err := c.call(ctx, r.List, params)
-		if err != nil {
-			return PostingList{}, err
-		}
-		records, bad, err := rows(r, a)
-		if err != nil {
-			return PostingList{}, err
-		}
-		if list.SentAt.IsZero() {
-			list.SentAt = a.sentAt
-		}
-		list.Records, list.Bad = append(list.Records, records...), append(list.Bad, bad...)
-		if a.next == "" {
-			list.Records = unique(list.Records)
-			return list, nil
-		}
-		if seen[a.next] || len(seen) == mostPages {
-			return PostingList{}, &APIError{Method: r.List, Reason: ErrMalformed, Message: "the cursors do not end"}
-		}
-		seen[a.next] = true
-		params = maps.Clone(r.ListParams)
-		params["cursor"] = a.next
+	primary, err := c.whole(ctx, r, r.ListParams, "")
+	if err != nil {
+		return PostingList{Bad: primary.Bad}, err
 	}
+	list := PostingList{Records: primary.Records, SentAt: primary.SentAt, Bad: primary.Bad}
+	if len(boards) == 0 {
+		return list, nil
+	}
+	for _, board := range slices.Compact(slices.Sorted(slices.Values(boards))) {
+		page, err := c.whole(ctx, r, with(r.ListParams, "jobBoardId", board), "")
+		if err != nil {
+			return PostingList{Bad: page.Bad}, fmt.Errorf("board %s: %w", board, err)
+		}
+		// Of equals the last is kept, so what was read before comes last.
+		list.Records, list.Bad = append(page.Records, list.Records...), append(list.Bad, page.Bad...)
+	}
+	unread := map[string]bool{}
+	for _, b := range list.Bad {
+		unread[b.ID] = true
+	}
+	list.Records = slices.DeleteFunc(unique(list.Records), func(r Record) bool { return unread[r.ID] })
+	return list, nil
 }
 
 // PostingAnswer is a posting with the job it belongs to.
@@ -85,7 +83,7 @@ func (c *Client) Posting(ctx context.Context, id string) (PostingAnswer, error) 
 		return answer, nil
 	}
 	of, _ := resourceOf(KindJob)
-	job, err := row(of, nested, a.sentAt)
+	job, err := row(of, nested, "", a.sentAt)
 	if err != nil {
 		return PostingAnswer{}, &APIError{Method: r.Info, Reason: ErrMalformed, Cause: err}
 	}

@@ -2,13 +2,16 @@ package ashby
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
 	"time"
 )
 
 // pageSize is the most that Ashby gives in a page.
 const pageSize = 100
+
+// mostPages bounds a listing that should have one page alone.
+const mostPages = 1000
 
 // PageRequest says which page to read. The zero PageRequest is the first page of everything.
 type PageRequest struct {
@@ -17,6 +20,10 @@ type PageRequest struct {
 	// SyncToken limits the pass to what changed since the pass that ended with it. Give the same one with each page of a
 	// pass; ParamsHash says what it is bound to.
 	SyncToken string
+	// Parent is the id of the object to read for, where the kind has a Parent; a pass is of one parent then.
+	Parent string
+	// Variant is the name of the reading, where the kind has Variants; a pass is of one variant then.
+	Variant string
 }
 
 // Page is a page of a listing.
@@ -33,20 +40,53 @@ type Page struct {
 	Bad []BadRow
 }
 
-// Page reads one page of a paged kind. ErrRestart means that the pass must begin again with neither token nor cursor.
+// Page reads one page of any kind but posting. A kind that is not paged is one page, whatever Ashby makes of it: should
+// cursors appear, they are followed. ErrRestart means that the pass must begin again with neither token nor cursor. Where
+// there are rows and none can be read, the error matches ErrMalformed, and the Page holds these rows all the same.
 //
 // https://developers.ashbyhq.com/docs/pagination-and-incremental-sync
 func (c *Client) Page(ctx context.Context, kind Kind, p PageRequest) (Page, error) {
-	r, ok := resourceOf(kind)
-	if !ok || !r.Paged {
-		return Page{}, fmt.Errorf("ashby: the kind %q has no pages", kind)
+	r, params, err := listRequest(kind, p)
+	if err != nil {
+		return Page{}, fmt.Errorf("ashby: a page of %q: %w", kind, err)
 	}
-	params := with(r.ListParams, "limit", pageSize)
-	if p.Cursor != "" {
-		params["cursor"] = p.Cursor
+	if !r.Paged {
+		return c.whole(ctx, r, params, p.Parent)
 	}
+	params["limit"] = pageSize
 	if p.SyncToken != "" && r.SyncToken {
 		params["syncToken"] = p.SyncToken
+	}
+	return c.page(ctx, r, params, p.Cursor, p.Parent)
+}
+
+// listRequest checks a request and returns the parameters that it stands for.
+func listRequest(kind Kind, p PageRequest) (Resource, map[string]any, error) {
+	r, ok := resourceOf(kind)
+	variant, hasVariant := r.variant(p.Variant)
+	switch {
+	case !ok:
+		return r, nil, errors.New("the kind is unknown")
+	case kind == KindPosting:
+		return r, nil, errors.New("postings are listed whole")
+	case !hasVariant:
+		return r, nil, fmt.Errorf("there is no variant %q", p.Variant)
+	case r.Parent == "" && p.Parent != "":
+		return r, nil, errors.New("it is not read per parent")
+	case r.Parent != "" && identifier(p.Parent) == "":
+		return r, nil, fmt.Errorf("it is read per %s, and none is named", r.Parent)
+	}
+	params := union(r.ListParams, variant)
+	if r.ParentParam != "" {
+		params[r.ParentParam] = p.Parent
+	}
+	return r, params, nil
+}
+
+// page reads one page.
+func (c *Client) page(ctx context.Context, r Resource, params map[string]any, cursor, parent string) (Page, error) {
+	if cursor != "" {
+		params = with(params, "cursor", cursor)
 	}
 	a, err := c.call(ctx, r.List, params)
 	if err != nil {
@@ -56,18 +96,43 @@ func (c *Client) Page(ctx context.Context, kind Kind, p PageRequest) (Page, erro
 	if page.Next == "" {
 		page.SyncToken = a.syncToken
 	}
-	if page.Records, page.Bad, err = rows(r, a); err != nil {
-		return Page{}, err
+	if page.Records, page.Bad, err = rows(r, a, parent); err != nil {
+		return Page{Bad: page.Bad}, err
 	}
 	return page, nil
+}
+
+// whole reads a listing to its end, as one page. Whatever is not certainly the whole is an error.
+func (c *Client) whole(ctx context.Context, r Resource, params map[string]any, parent string) (Page, error) {
+	var all Page
+	seen := map[string]bool{}
+	for cursor := ""; ; {
+		page, err := c.page(ctx, r, params, cursor, parent)
+		if err != nil {
+			return Page{Bad: page.Bad}, err
+		}
+		if all.SentAt.IsZero() {
+			all.SentAt = page.SentAt
+		}
+		all.Records, all.Bad = append(all.Records, page.Records...), append(all.Bad, page.Bad...)
+		if page.Next == "" {
+			all.Records = unique(all.Records)
+			return all, nil
+		}
+		if seen[page.Next] || len(seen) == mostPages {
+			return Page{}, &APIError{Method: r.List, Reason: ErrMalformed, Message: "the cursors do not end"}
+		}
+		seen[page.Next] = true
+		cursor = page.Next
+	}
 }
 
 // Info reads one object. The answer must be the object asked for, else the error matches ErrMalformed. ErrNotFound:
 // there is none that this key may see.
 func (c *Client) Info(ctx context.Context, kind Kind, id string) (Record, error) {
-	r, ok := resourceOf(kind)
-	if !ok {
-		return Record{}, fmt.Errorf("ashby: unknown kind %q", kind)
+	r, _ := resourceOf(kind)
+	if r.Info == "" {
+		return Record{}, fmt.Errorf("ashby: no method reads one %q", kind)
 	}
 	if kind == KindPosting {
 		a, err := c.Posting(ctx, id)
@@ -82,7 +147,7 @@ func (c *Client) Info(ctx context.Context, kind Kind, id string) (Record, error)
 
 // one reads the answer of an info method.
 func one(r Resource, a answer, id string) (Record, error) {
-	record, err := row(r, a.results, a.sentAt)
+	record, err := row(r, a.results, "", a.sentAt)
 	if err != nil {
 		return Record{}, &APIError{Method: r.Info, Reason: ErrMalformed, Cause: err}
 	}
@@ -94,10 +159,5 @@ func one(r Resource, a answer, id string) (Record, error) {
 
 // with returns a copy of params with one more.
 func with(params map[string]any, name string, value any) map[string]any {
-	all := maps.Clone(params)
-	if all == nil {
-		all = map[string]any{}
-	}
-	all[name] = value
-	return all
+	return union(params, map[string]any{name: value})
 }

@@ -36,7 +36,7 @@ func TestPage(t *testing.T) {
 		{"a row twice", `{"success":true,"results":[` + row("a") + `,` + row("b") + `,` + row("a") + `]}`, "a b", "", "", "", nil},
 		{"more without a cursor", `{"success":true,"results":[],"moreDataAvailable":true}`, "", "", "", "", ErrMalformed},
 		{"more is text", `{"success":true,"results":[],"moreDataAvailable":"no"}`, "", "", "", "", ErrMalformed},
-		{"no row can be read", `{"success":true,"results":[{},{}]}`, "", "", "", "", ErrMalformed},
+		{"no row can be read", `{"success":true,"results":[{},{}]}`, "", "", "", " ", ErrMalformed},
 		{"an object", `{"success":true,"results":{"id":"a"}}`, "", "", "", "", ErrMalformed},
 		{"token expired", `{"success":false,"errors":["sync_token_expired"]}`, "", "", "", "", ErrRestart},
 	}

@@ -12,7 +12,10 @@ import (
 // Record is one object as Ashby sent it, with employees' personal fields dropped.
 type Record struct {
 	Kind Kind
-	ID   string
+	// ID is Ashby's, or begins with "x-" where Ashby gives none or several rows have it; see identify.
+	ID string
+	// Parent is the id of the object that a kind with a Parent was read for.
+	Parent string
 	// UpdatedAt is nil for kinds without it.
 	UpdatedAt *time.Time
 	// Raw is the object, for the decoders and for storing: valid UTF-8 without NUL characters.
@@ -26,35 +29,45 @@ type BadRow struct {
 	// ID is empty where not even that could be read, so that the row may be any object.
 	ID  string
 	Err error
+	// Shape names the JSON type of each top-level member, and nothing of its value: "string", "number", "bool",
+	// "object", "array" or "null". A row that is no object has its own type under the empty name.
+	Shape map[string]string
 }
 
-// rows reads the rows of a listing. Of rows with the same id it keeps the newest.
-func rows(r Resource, a answer) ([]Record, []BadRow, error) {
-	var items []json.RawMessage
-	if err := json.Unmarshal(a.results, &items); err != nil {
-		return nil, nil, &APIError{Method: r.List, Reason: ErrMalformed, Message: "the results are no array", Cause: err}
+// rows reads the rows of a listing; where a kind is Single, the one object is the row. Of rows with the same id it keeps
+// the newest.
+func rows(r Resource, a answer, parent string) ([]Record, []BadRow, error) {
+	items := []json.RawMessage{a.results}
+	if !r.Single {
+		items = nil
+		if err := json.Unmarshal(a.results, &items); err != nil {
+			return nil, nil, &APIError{Method: r.List, Reason: ErrMalformed, Message: "the results are no array", Cause: err}
+		}
 	}
 	records := make([]Record, 0, len(items))
 	var bad []BadRow
 	for _, item := range items {
-		record, err := row(r, item, a.sentAt)
+		record, err := row(r, item, parent, a.sentAt)
 		if err != nil {
-			bad = append(bad, BadRow{ID: record.ID, Err: fmt.Errorf("ashby %s: %w", r.List, err)})
+			bad = append(bad, BadRow{ID: record.ID, Err: fmt.Errorf("ashby %s: %w", r.List, err), Shape: shape(item)})
 			continue
 		}
 		records = append(records, record)
 	}
 	if len(records) == 0 && len(bad) > 0 {
-		return nil, nil, fmt.Errorf("no row can be read, the first for: %w", bad[0].Err)
+		return nil, bad, fmt.Errorf("no row can be read, the first for: %w", bad[0].Err)
 	}
 	return unique(records), bad, nil
 }
 
 // row reads one object of a kind. With an error the Record has at most an id.
-func row(r Resource, raw json.RawMessage, sentAt time.Time) (Record, error) {
+func row(r Resource, raw json.RawMessage, parent string, sentAt time.Time) (Record, error) {
 	raw, err := cleaned(raw)
 	if err != nil {
 		return Record{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if r.Kind == KindHiringTeamRole {
+		raw = roleObject(raw)
 	}
 	o, err := parseObject(raw)
 	if err != nil {
@@ -63,10 +76,14 @@ func row(r Resource, raw json.RawMessage, sentAt time.Time) (Record, error) {
 	if raw, err = o.without(raw, r.Drop); err != nil {
 		return Record{}, fmt.Errorf("%w: %s: %w", ErrMalformed, r.Kind, err)
 	}
-	if err := check(r.Kind, o); err != nil {
-		return Record{ID: identifier(o.text("id"))}, fmt.Errorf("%w: %s: %w", ErrMalformed, r.Kind, err)
+	id, err := identify(r, o, parent)
+	if err == nil {
+		err = check(r.Kind, o)
 	}
-	return Record{Kind: r.Kind, ID: o.text("id"), UpdatedAt: o.instant("updatedAt"), Raw: raw, SentAt: sentAt}, nil
+	if err != nil {
+		return Record{ID: id}, fmt.Errorf("%w: %s: %w", ErrMalformed, r.Kind, err)
+	}
+	return Record{Kind: r.Kind, ID: id, Parent: parent, UpdatedAt: o.instant("updatedAt"), Raw: raw, SentAt: sentAt}, nil
 }
 
 // check says whether the kind's decoder will take the object.
@@ -81,21 +98,19 @@ func check(kind Kind, o object) error {
 		_, err = locationFrom(o)
 	case KindDepartment:
 		_, err = departmentFrom(o)
-	default:
-		_, err = o.id()
 	}
 	return err
 }
 
-// without drops members from the object and from raw, and the same members from a nested job.
+// without drops members from the object and from raw. A dot in a name leads into an object.
 func (o object) without(raw json.RawMessage, names []string) (json.RawMessage, error) {
-	changed := o.drop(names)
-	if job := o.object("job"); job.drop(names) {
-		inner, err := encode(job)
+	changed := false
+	for _, name := range names {
+		dropped, err := o.drop(name)
 		if err != nil {
 			return nil, err
 		}
-		o["job"], changed = inner, true
+		changed = changed || dropped
 	}
 	if !changed {
 		return raw, nil
@@ -103,13 +118,21 @@ func (o object) without(raw json.RawMessage, names []string) (json.RawMessage, e
 	return encode(o)
 }
 
-// drop removes members and says whether there were any.
-func (o object) drop(names []string) bool {
-	before := len(o)
-	for _, name := range names {
+// drop removes a member and says whether it was there.
+func (o object) drop(name string) (bool, error) {
+	outer, rest, isDeep := strings.Cut(name, ".")
+	if !isDeep {
+		_, had := o[name]
 		delete(o, name)
+		return had, nil
 	}
-	return len(o) != before
+	inner := o.object(outer)
+	dropped, err := inner.drop(rest)
+	if err != nil || !dropped {
+		return false, err
+	}
+	o[outer], err = encode(inner)
+	return true, err
 }
 
 // encode writes JSON that keeps <, > and & as they were.

@@ -2,6 +2,7 @@ package ashby
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -9,33 +10,33 @@ import (
 	"github.com/cenkalti/backoff/v5"
 )
 
-// pace says how long to wait before the next try: what the last answer asked for, else an interval that grows from
+// interval says how long to wait before the next try: what the last answer asked for, else an interval that grows from
 // half a second to half a minute, spread by half so that clients do not march in step.
-type pace struct {
+type interval struct {
 	*backoff.ExponentialBackOff
 	asked time.Duration
 }
 
-func newPace() *pace {
+func newInterval() *interval {
 	b := backoff.NewExponentialBackOff()
 	b.InitialInterval, b.MaxInterval, b.Multiplier, b.RandomizationFactor = 500*time.Millisecond, 30*time.Second, 2, 0.5
-	return &pace{ExponentialBackOff: b}
+	return &interval{ExponentialBackOff: b}
 }
 
 // NextBackOff returns the wait.
-func (p *pace) NextBackOff() time.Duration {
-	return max(p.asked, p.ExponentialBackOff.NextBackOff())
+func (i *interval) NextBackOff() time.Duration {
+	return max(i.asked, i.ExponentialBackOff.NextBackOff())
 }
 
 // isWorthwhile says whether another try may end otherwise than in err, and notes what the answer asked for.
-func (p *pace) isWorthwhile(err error) bool {
-	p.asked = 0
+func (i *interval) isWorthwhile(err error) bool {
+	i.asked = 0
 	if limited, ok := errors.AsType[*RateLimitError](err); ok {
-		p.asked = limited.RetryAfter
+		i.asked = limited.RetryAfter
 		return true
 	}
 	if later, ok := errors.AsType[*laterError](err); ok {
-		p.asked = later.after
+		i.asked = later.after
 	}
 	failure, ok := errors.AsType[*APIError](err)
 	// A fault that Ashby reports as success:false was an answer, and is not asked for twice.
@@ -59,32 +60,64 @@ func withRetryAfter(failure *APIError, header http.Header) error {
 }
 
 // throttled applies the brake that a 429 asks for. A partner's limit is shared by many keys, a key's is its own.
-func (c *Client) throttled(failure *APIError, header http.Header) error {
+func (c *Client) throttled(failure *APIError, header http.Header, sent time.Time) error {
 	limited := &RateLimitError{APIError: failure, Partner: header.Get("X-RateLimit-Scope") == "integration-partner"}
 	b := c.brake
 	if limited.Partner {
 		b = c.partner
 	}
 	limited.RetryAfter = b.hold(retryAfter(header))
+	if !limited.Partner {
+		c.pace.limited(sent, time.Now().Add(limited.RetryAfter))
+	}
 	return limited
 }
 
-// followLimit brakes before the limit is hit, where Ashby says that nothing remains of it. The form of the reset time
-// is not documented: seconds from now and Unix times occur elsewhere; what is neither is ignored.
-func (c *Client) followLimit(header http.Header) {
-	if header.Get("X-RateLimit-Remaining") != "0" {
-		return
+// limit is what the headers X-RateLimit-* say of the key's limit. Whether they are Ashby's own on every method is not
+// documented, so nothing rests on them alone.
+type limit struct {
+	total float64 // requests a minute; 0 where it is not stated
+	// isKnown says that remaining and resets were both there and make sense.
+	isKnown   bool
+	remaining float64
+	resets    time.Duration
+}
+
+// reserve is what is left untouched of the limit: requests that are under way have not been counted yet.
+func (l limit) reserve() float64 { return math.Floor(l.total / 50) }
+
+// limitOf reads the headers. The form of the reset time is not documented: seconds from now and Unix times, in seconds
+// or milliseconds, occur elsewhere; what is none of these is ignored.
+func limitOf(header http.Header) limit {
+	number := func(name string) (float64, bool) {
+		n, err := strconv.ParseFloat(header.Get(name), 64)
+		return n, err == nil && n >= 0 && n <= 1e15
 	}
-	reset, err := strconv.ParseFloat(header.Get("X-RateLimit-Reset"), 64)
-	if err != nil {
-		return
+	var l limit
+	if total, ok := number("X-RateLimit-Limit"); ok {
+		l.total = total
 	}
-	wait := time.Duration(reset * float64(time.Second))
-	if reset > 1e8 {
-		wait = time.Until(time.Unix(int64(reset), 0))
+	remaining, hasRemaining := number("X-RateLimit-Remaining")
+	reset, hasReset := number("X-RateLimit-Reset")
+	if !hasRemaining || !hasReset {
+		return l
 	}
-	if wait > 0 && wait <= 2*time.Minute {
-		c.brake.hold(wait)
+	switch {
+	case reset > 1e11:
+		l.resets = time.Until(time.UnixMilli(int64(reset)))
+	case reset > 1e8:
+		l.resets = time.Until(time.Unix(int64(reset), 0))
+	default:
+		l.resets = time.Duration(reset * float64(time.Second))
+	}
+	l.remaining, l.isKnown = remaining, l.resets > 0 && l.resets <= 2*time.Minute
+	return l
+}
+
+// follow brakes before the limit is hit, where Ashby says that next to nothing remains of it.
+func (c *Client) follow(l limit) {
+	if l.isKnown && l.remaining <= l.reserve() {
+		c.brake.hold(l.resets)
 	}
 }
 

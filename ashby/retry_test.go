@@ -10,8 +10,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // script is a transport that answers request after request, and the last one for ever. It keeps when each came; the
@@ -50,7 +48,7 @@ func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (s *script) client(t *testing.T, change func(*Options)) *Client {
 	t.Helper()
-	o := Options{Key: testKey, HTTPClient: &http.Client{Transport: s}, Limiter: rate.NewLimiter(rate.Inf, 1)}
+	o := Options{Key: testKey, HTTPClient: &http.Client{Transport: s}, Pace: NewPace(1e6)}
 	if change != nil {
 		change(&o)
 	}
@@ -129,15 +127,15 @@ func TestEachTryTakesAToken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{answers: []reply{{status: 500}, {status: 500}, good}}
-		limiter := rate.NewLimiter(rate.Every(time.Hour), 3)
-		c := s.client(t, func(o *Options) { o.Limiter = limiter })
+		pace := NewPace(1) // a burst of two, then one a minute
+		c := s.client(t, func(o *Options) { o.Pace = pace })
 		if _, err := c.APIKeyInfo(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if left := limiter.Tokens(); left >= 1 {
-			t.Errorf("%.1f tokens are left", left)
+		if took := s.at[2].Sub(s.at[0]).Round(time.Second); len(s.at) != 3 || took != time.Minute {
+			t.Errorf("%d requests, the last after %s", len(s.at), took)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
 		defer cancel()
 		if _, err := c.APIKeyInfo(ctx); !errors.Is(err, context.DeadlineExceeded) || len(s.at) != 3 {
 			t.Errorf("without a token: err = %v after %d requests", err, len(s.at))

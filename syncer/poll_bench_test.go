@@ -19,10 +19,10 @@ type sameList struct {
 	list *ashby.PostingList
 }
 
-func (s sameList) Postings(ctx context.Context) (ashby.PostingList, error) {
+func (s sameList) Postings(ctx context.Context, boards ...string) (ashby.PostingList, error) {
 	if s.list.Records == nil {
 		var err error
-		if *s.list, err = s.AshbyClient.Postings(ctx); err != nil {
+		if *s.list, err = s.AshbyClient.Postings(ctx, boards...); err != nil {
 			return *s.list, err
 		}
 	}

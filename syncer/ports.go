@@ -15,7 +15,7 @@ type AshbyClient interface {
 	// Page returns one page of a paged kind; ashby.ErrRestart where token or cursor are not taken any more.
 	Page(ctx context.Context, kind ashby.Kind, req ashby.PageRequest) (ashby.Page, error)
 	// Postings returns the complete listing of published postings, or an error.
-	Postings(ctx context.Context) (ashby.PostingList, error)
+	Postings(ctx context.Context, boards ...string) (ashby.PostingList, error)
 	// Posting returns one posting, drafts too; ashby.ErrNotFound.
 	Posting(ctx context.Context, id string) (ashby.PostingAnswer, error)
 	// Info returns one object of a kind; ashby.ErrNotFound.

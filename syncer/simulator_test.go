@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/ashby/ashbytest"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
@@ -39,7 +37,7 @@ func goLive(t *testing.T, postings int) *live {
 		o.NewClient = func(key ashby.Secret) (AshbyClient, error) {
 			return ashby.NewClient(ashby.Options{
 				BaseURL: server.URL, Key: key, HTTPClient: &http.Client{Transport: transport},
-				Limiter: rate.NewLimiter(rate.Inf, 1), MaxTries: 2, MaxElapsed: time.Second, Observe: o.Metrics.ObserveRequest,
+				Pace: ashby.NewPace(1_000_000), MaxTries: 2, MaxElapsed: time.Second, Observe: o.Metrics.ObserveRequest,
 			})
 		}
 	})

@@ -176,7 +176,7 @@ func (v *vendor) record(kind ashby.Kind, id string, without ...string) (ashby.Re
 	return rec, nil
 }
 
-func (c client) Postings(ctx context.Context) (ashby.PostingList, error) {
+func (c client) Postings(ctx context.Context, _ ...string) (ashby.PostingList, error) {
 	return answer(ctx, c, "jobPosting.list", "", func() (ashby.PostingList, error) {
 		list := ashby.PostingList{SentAt: time.Now()}
 		for _, id := range slices.Sorted(maps.Keys(c.v.docs[ashby.KindPosting])) {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/time/rate"
 
 	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/internal/bus"
@@ -47,15 +46,13 @@ func (p Parts) ashbyClients(observe func(method, outcome string, d time.Duration
 	}
 }
 
-// client makes a client with a limiter of its own. The burst is what a bucket may add to a minute's steady rate without
-// passing Ashby's limit: at 900 a minute, 50 more stay under 1,000.
+// client makes a client with a pace of its own.
 func (c *ashbyClients) client(key ashby.Secret, tries int, elapsed time.Duration) (*ashby.Client, error) {
-	perMinute := c.config.RequestsPerMinute
 	return ashby.NewClient(ashby.Options{
 		BaseURL:      c.config.AshbyURL,
 		Key:          key,
 		HTTPClient:   c.http,
-		Limiter:      rate.NewLimiter(rate.Limit(float64(perMinute)/60), max(1, perMinute/18)),
+		Pace:         ashby.NewPace(c.config.RequestsPerMinute),
 		MaxTries:     tries,
 		MaxElapsed:   elapsed,
 		PartnerBrake: c.brake,

@@ -53,7 +53,6 @@ var homes = map[string][]string{
 	"github.com/spf13/cobra":                   {"cmd/ashbridge"},
 	"github.com/spf13/pflag":                   {"cmd/ashbridge", "internal/config"},
 	"github.com/cenkalti/backoff/v5":           {"ashby"},
-	"golang.org/x/time":                        {"ashby", "internal/app"},
 	"github.com/microcosm-cc/bluemonday":       {"internal/markup"},
 	"golang.org/x/net":                         {"internal/markup"},
 	"github.com/prometheus/client_golang":      {"gateway", "syncer", "notifier", "internal/telemetry", "internal/app"},
