@@ -57,6 +57,14 @@ func saysAs(status int, contentType, body string) http.HandlerFunc {
 	}
 }
 
+// encoded answers with JSON that claims to have a content encoding.
+func encoded(status int, encoding, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", encoding)
+		says(status, body)(w, r)
+	}
+}
+
 func TestRequestForm(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
@@ -187,6 +195,14 @@ var failures = []struct {
 	{"404 without Ashby's form", saysAs(404, "text/plain", "404 page not found"), ErrMalformed, "", ""},
 	{"404 with Ashby's form", says(404, `{"success":false,"errors":["job_not_found"]}`), ErrNotFound, "job_not_found", ""},
 
+	{"401 in an unknown encoding", encoded(401, "br", "\x8b\x02\x80"), ErrMalformed, "", "the answer has an encoding that was not asked for"},
+	{"403 in an unknown encoding", encoded(403, "zstd", `{"success":false}`), ErrMalformed, "", ""},
+	{"200 in an unknown encoding", encoded(200, "br", `{"success":true,"results":{"id":"j1","confidential":false}}`), ErrMalformed, "", ""},
+	{"429 in an unknown encoding", encoded(429, "br", "x"), ErrRateLimited, "", ""},
+	{"502 in an unknown encoding", encoded(502, "br", "x"), ErrUnavailable, "", ""},
+	{"success false, said to be identity", encoded(200, "identity", `{"success":false,"errors":["invalid_input"]}`), ErrRefused, "invalid_input", ""},
+	{"gzip that is none", encoded(200, "gzip", `{"success":true}`), ErrUnavailable, "", ""},
+
 	{"429", says(429, `{"success":false,"errors":["Rate limit exceeded"]}`), ErrRateLimited, "", "Rate limit exceeded"},
 	{"429 without a body", saysAs(429, "", ""), ErrRateLimited, "", ""},
 	{"200 rate limited", says(200, `{"success":false,"errorInfo":{"code":"rate_limit_exceeded"}}`), ErrRateLimited, "rate_limit_exceeded", ""},
@@ -227,6 +243,13 @@ var failures = []struct {
 	{"cursor_invalid", says(200, `{"success":false,"errors":["cursor_invalid"]}`), ErrRestart, "", ""},
 	{"invalid_next_cursor", says(200, `{"success":false,"errors":["invalid_next_cursor"]}`), ErrRestart, "", ""},
 
+	{"duplicate_webhook", says(200, `{"success":false,"errors":["duplicate_webhook"]}`), ErrDuplicate, "duplicate_webhook", ""},
+	{"webhook_already_exists", says(200, `{"success":false,"errorInfo":{"code":"webhook_already_exists"}}`), ErrDuplicate, "", ""},
+	{"duplicate webhook in words", says(400, `{"success":false,"errors":[{"message":"Duplicate webhook for this URL"}]}`), ErrDuplicate, "", "Duplicate webhook for this URL"},
+	{"duplicate webhook in other words", says(200, `{"success":false,"errors":["A webhook with this URL already exists"]}`), ErrDuplicate, "", ""},
+	{"duplicate of something else", says(200, `{"success":false,"errors":["candidate already exists"]}`), ErrRefused, "", ""},
+	{"408", says(408, `{}`), ErrUnavailable, "", ""},
+	{"a depth that no answer has", says(200, `{"success":true,"results":`+strings.Repeat("[", 20000)+strings.Repeat("]", 20000)+`}`), ErrMalformed, "", ""},
 	{"refused", says(200, `{"success":false,"errors":["invalid_input"]}`), ErrRefused, "invalid_input", ""},
 	{"refused without a word", says(200, `{"success":false,"errors":null,"errorInfo":null}`), ErrRefused, "", ""},
 	{"refused with 400", says(400, `{"success":false,"errors":["invalid_input"]}`), ErrRefused, "invalid_input", ""},

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -37,11 +38,14 @@ func understand(method string, status int, header http.Header, body []byte) (ans
 	}
 	envelope, parseErr := parseObject(body)
 	codes := failure.read(envelope)
-	isHTML := bytes.HasPrefix(bytes.TrimSpace(body), []byte("<"))
-	if parseErr != nil && !isHTML && status >= 400 {
+	foreign := whyForeign(header, body)
+	switch {
+	case foreign != "":
+		failure.Message = foreign
+	case parseErr != nil && status >= 400:
 		failure.Message = string(body)
 	}
-	failure.Reason = reasonOfStatus(status, isHTML, codes, body)
+	failure.Reason = reasonOfStatus(status, foreign != "", codes, body)
 	if failure.Reason != nil {
 		return answer{}, failure
 	}
@@ -83,15 +87,28 @@ func open(envelope object, failure *APIError) (answer, *APIError) {
 	return a, nil
 }
 
-// reasonOfStatus judges by the HTTP status where that is enough; nil means that the body decides. HTML is no answer of
-// Ashby's API but of something on the way to it, so its 401 or 403 says nothing about the key.
-func reasonOfStatus(status int, isHTML bool, codes []string, body []byte) error {
+// whyForeign says why a body cannot be one of Ashby's API, whatever the status; empty if it can. HTML comes from something
+// on the way to it. Of encodings Go's transport asks for gzip alone, and undoes it.
+func whyForeign(header http.Header, body []byte) string {
+	encoding := header.Get("Content-Encoding")
+	switch {
+	case len(body) > 0 && encoding != "" && !strings.EqualFold(encoding, "identity"):
+		return "the answer has an encoding that was not asked for"
+	case bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")):
+		return "the answer is html"
+	}
+	return ""
+}
+
+// reasonOfStatus judges by the HTTP status where that is enough; nil means that the body decides. The 401 or 403 of a
+// foreign body says nothing about the key.
+func reasonOfStatus(status int, isForeign bool, codes []string, body []byte) error {
 	switch {
 	case status == http.StatusTooManyRequests:
 		return ErrRateLimited
 	case status >= 500 || status == http.StatusRequestTimeout:
 		return ErrUnavailable
-	case isHTML:
+	case isForeign:
 		return ErrMalformed
 	case status == http.StatusUnauthorized:
 		return ErrUnauthorized
@@ -166,6 +183,8 @@ func reasonOfCodes(said []string) error {
 		return ErrMissingPermission
 	case contains(said, func(w string) bool { return restartCodes[w] }):
 		return ErrRestart
+	case slices.ContainsFunc(said, duplicateText.MatchString):
+		return ErrDuplicate
 	case contains(said, func(w string) bool { return w == "rate_limit_exceeded" || w == "concurrent_limit_exceeded" }):
 		return ErrRateLimited
 	case contains(said, func(w string) bool { return w == "generic_internal_error" || w == "internal_server_error" }):
@@ -180,7 +199,9 @@ func reasonOfCodes(said []string) error {
 }
 
 var (
-	notFoundText = regexp.MustCompile(`(?i)(^|_|\b)(not[ _](be )?found|does not exist)\b`)
+	// The code of a duplicate is not documented, and the message was seen by others alone.
+	duplicateText = regexp.MustCompile(`(?i)duplicate[ _]webhook|webhook\b.{0,80}\balready exists|webhook_already_exists`)
+	notFoundText  = regexp.MustCompile(`(?i)(^|_|\b)(not[ _](be )?found|does not exist)\b`)
 	// notTheObject are things whose absence says nothing about the object asked for; no job may close on them.
 	notTheObject = regexp.MustCompile(`(?i)(endpoint|route|path|method|version|organi[sz]ation|api.?key|token|user|board)` +
 		`[\s_:'"]*([^\sa-z]\S*\s+)?((was|is|could|does)\s+)?not[ _]`)

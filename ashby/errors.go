@@ -7,7 +7,34 @@ import (
 	"time"
 )
 
-// What a call to Ashby can end with. Compare with errors.Is.
+// What a call to Ashby can end with. Compare with errors.Is. Each symptom has one meaning:
+//
+//	no connection, connection cut, time-out of the HTTP client, slow body    ErrUnavailable
+//	JSON of a 2xx that ends too early, an empty body, gzip that ends early   ErrUnavailable
+//	5xx and 408 of whatever form, success:false with generic_internal_error  ErrUnavailable
+//	429 of whatever form, per key or of a partner; rate_limit_exceeded,
+//	concurrent_limit_exceeded; a request held back after one of them         ErrRateLimited, a *RateLimitError
+//	401, JSON, plain text or empty                                           ErrUnauthorized
+//	403 without missing_endpoint_permission, JSON, plain text or empty       ErrUnauthorized
+//	missing_endpoint_permission, with 403 or 200, wherever it stands         ErrMissingPermission
+//	HTML with any status below 429, 401 and 403 included                     ErrMalformed
+//	another content type with 2xx or a 4xx not named here                    ErrMalformed
+//	a Content-Encoding other than gzip, 401 and 403 included                 ErrMalformed
+//	more than 32 MiB, counted after decompression                            ErrMalformed
+//	bad JSON, no success field, success without results, a redirect          ErrMalformed
+//	another object than the one asked for, cursors that go round             ErrMalformed
+//	a listing with rows of which none can be read                            ErrMalformed
+//	sync_token_expired, sync_token_invalid, incremental_sync_too_large,
+//	next_cursor_expired, cursor_invalid, invalid_next_cursor                 ErrRestart
+//	…_not_found, "… not found", "… does not exist", of the object            ErrNotFound
+//	the same of the endpoint, organisation, user, board or key               ErrRefused
+//	duplicate_webhook, webhook_already_exists, "duplicate webhook"           ErrDuplicate
+//	any other success:false, in each of the three forms of errors            ErrRefused
+//	an address that is not public                                            ErrPrivateAddress
+//	the caller's context is over                                             its own error and cause
+//
+// No error at all: unknown fields and enumeration values, nulls and absent fields, warnings; a row that cannot be read
+// beside one that can is a BadRow.
 var (
 	// ErrUnauthorized: Ashby does not accept the key: it is missing, wrong or disabled. A disabled key cannot be
 	// revived, so asking again is useless until the employer gives another one.
@@ -21,11 +48,13 @@ var (
 	// ErrUnavailable: no whole answer came: network, time-out, a truncated body, a fault of Ashby's. Says nothing about
 	// the object or the key.
 	ErrUnavailable = errors.New("ashby is unavailable")
-	// ErrMalformed: an answer came that is not one of Ashby's: HTML, another content type, bad JSON, no success field,
-	// more than 32 MiB. Says nothing about the object or the key.
+	// ErrMalformed: an answer came that is not one of Ashby's: HTML, another content type or encoding, bad JSON, no success
+	// field, more than 32 MiB. Says nothing about the object or the key.
 	ErrMalformed = errors.New("the answer is malformed")
 	// ErrRestart: the sync token or cursor is no longer good. Begin again with neither, and keep the old data meanwhile.
 	ErrRestart = errors.New("the sync must start again")
+	// ErrDuplicate: Ashby has a webhook setting of this type for this URL already.
+	ErrDuplicate = errors.New("the webhook setting exists already")
 	// ErrRefused: Ashby understood the request and declined it for a reason not listed above.
 	ErrRefused = errors.New("the request was refused")
 	// ErrPrivateAddress: the base URL led to an address that is not public, and DefaultHTTPClient was told to refuse
@@ -121,6 +150,7 @@ var outcomes = []struct {
 	{ErrUnavailable, "unavailable"},
 	{ErrMalformed, "malformed"},
 	{ErrRestart, "restart"},
+	{ErrDuplicate, "duplicate"},
 	{ErrRefused, "refused"},
 	{ErrPrivateAddress, "unavailable"},
 }

@@ -83,7 +83,7 @@ func (m *Metrics) declare() {
 	}
 	for _, o := range []string{
 		"ok", "unauthorized", "missing_permission", "not_found", "rate_limited", "unavailable",
-		"malformed", "restart", "refused", "canceled",
+		"malformed", "restart", "duplicate", "refused", "canceled",
 	} {
 		m.answers[o] = true
 	}
