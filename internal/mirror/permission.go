@@ -8,12 +8,17 @@ import (
 	"github.com/bebitcoiner/ashbridge/ashby"
 )
 
-// BuildReport compares an API key's permissions with what the modules need. Info is Ashby's answer to apiKey.info, nil
-// where that was forbidden; postingsReadable says that jobPosting.list succeeded. No modules means "jobs".
+// BuildReport compares an API key's permissions with what the modules need; jobs is among them, named or not. Info is
+// Ashby's answer to apiKey.info, nil where that was forbidden; postingsReadable says that jobPosting.list succeeded.
 //
-// Jobs read is required. Organization read and API Keys read are recommended: without the first, only primary locations
-// have an address; without the second, the other permissions stay unknown.
+// Jobs read is what a connection cannot do without. What another module needs makes its line Missing, and the report stays
+// OK: that module pauses until the permission comes. Organization read, unless its module is asked for, and API Keys read
+// are recommended: without the first, only primary locations have an address; without the second, the other permissions
+// stay unknown.
 func BuildReport(info *ashby.APIKey, postingsReadable bool, modules []string) Report {
+	if !slices.Contains(modules, moduleJobs) {
+		modules = append([]string{moduleJobs}, modules...)
+	}
 	k := keyView{info: info, postingsReadable: postingsReadable}
 	r := Report{OK: true, ProbedBy: "jobPosting.list", Permissions: []Permission{}, Advice: []string{}}
 	if info != nil {
@@ -25,46 +30,83 @@ func BuildReport(info *ashby.APIKey, postingsReadable bool, modules []string) Re
 		if p.State == Missing || p.State == Unknown {
 			p.Fix = k.fix("tick", p)
 		}
-		if p.Required && p.State != Granted {
+		if p.Scope == mainScope(moduleJobs) && p.State != Granted {
 			r.OK = false
 		}
 		r.Permissions = append(r.Permissions, p)
 	}
 	r.Permissions = append(r.Permissions, k.excess(needed)...)
-	r.Advice = advice(r)
+	r.Advice = advice(r, modules)
 	return r
 }
 
-// selfCheck is the permission to ask Ashby about the key itself.
-const selfCheck = "apiKeys:read"
+const (
+	moduleJobs = "jobs"
+	// selfCheck is the permission to ask Ashby about the key itself.
+	selfCheck = "apiKeys:read"
+)
+
+// mainScope is the permission that a module is about: that of its first kind. Others complete it.
+func mainScope(module string) string {
+	for _, r := range ashby.Catalogue() {
+		if r.In([]string{module}) {
+			return r.Scope
+		}
+	}
+	return ""
+}
+
+// modulesAbout are those of the modules that are about a permission.
+func modulesAbout(scope string, modules []string) []string {
+	return slices.DeleteFunc(slices.Clone(modules), func(m string) bool { return mainScope(m) != scope })
+}
 
 // purposes say what a permission is for.
 var purposes = map[string]string{
-	"jobs:read":         "Reads jobs and their postings, which is what Ashbridge publishes.",
-	"organization:read": "Reads the full addresses of all locations and the names that candidates see.",
-	selfCheck:           "Lets Ashbridge see this key's permissions and tell you what is missing or too much.",
+	"jobs:read":                  "Reads jobs and their postings, which is what Ashbridge publishes.",
+	"organization:read":          "Reads the full addresses of all locations and the names that candidates see.",
+	"candidates:read":            "Reads candidates and their applications, feedback and notes, which are stored sealed.",
+	"interviews:read":            "Reads interviews, their plans and their schedules, which are stored sealed.",
+	"offers:read":                "Reads offers, which are stored sealed.",
+	"hiringProcessMetadata:read": "Reads sources, reasons, custom fields and forms, which are stored sealed.",
+	"approvals:read":             "Reads approvals, which are stored sealed.",
+	selfCheck:                    "Lets Ashbridge see this key's permissions and tell you what is missing or too much.",
 }
 
 // needs are the permissions that the modules' kinds are read with, and the self-check.
 func needs(modules []string) []Permission {
-	if len(modules) == 0 {
-		modules = []string{"jobs"}
-	}
 	var list []Permission
 	for _, r := range ashby.Catalogue() {
 		known := slices.ContainsFunc(list, func(p Permission) bool { return p.Scope == r.Scope })
 		if known || !r.In(modules) {
 			continue
 		}
-		// Names and addresses of the organisation complete a job; everything else is what a module is about.
-		optional := r.Scope == "organization:read" && slices.Contains(r.Modules, "jobs")
-		list = append(list, Permission{
-			Module: r.UIModule, Access: "read", Scope: r.Scope, Required: !optional, Why: purposes[r.Scope],
-		})
+		p := Permission{
+			Module: r.UIModule, Access: "read", Scope: r.Scope,
+			Required: len(modulesAbout(r.Scope, modules)) > 0, Why: purposes[r.Scope],
+		}
+		switch {
+		case r.Scope == "organization:read" && p.Required:
+			p.Why += " Reads the organisation's users too, who are stored sealed."
+		case !p.Required && r.Personal:
+			p.Why = "Reads " + completes(r.Scope, modules) + "."
+		}
+		list = append(list, p)
 	}
 	return append(list, Permission{
 		Module: moduleNames["apiKeys"], Access: "read", Scope: selfCheck, Why: purposes[selfCheck],
 	})
+}
+
+// completes names what the modules read with a permission that none of them is about.
+func completes(scope string, modules []string) string {
+	var parts []string
+	for _, r := range ashby.Catalogue() {
+		if r.Scope == scope && r.In(modules) {
+			parts = append(parts, fmt.Sprintf("%s for the module %s", r.Kind, r.Modules[0]))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // moduleNames are Ashby's names of the modules on its key page, by the first part of a scope.
@@ -123,6 +165,8 @@ func (k keyView) excess(needed []Permission) []Permission {
 
 func tooMuch(module, access string) string {
 	switch {
+	case module == "apiKeys" && access != "read":
+		return "Ashbridge needs it only to make its webhook settings by itself. Whoever got hold of this key could do more with it."
 	case access != "read":
 		return "Ashbridge changes nothing at Ashby. Whoever got hold of this key could."
 	case module == "candidates":
@@ -143,18 +187,22 @@ func (k keyView) fix(verb string, p Permission) string {
 }
 
 // advice are the sentences that follow from a report.
-func advice(r Report) []string {
+func advice(r Report, modules []string) []string {
 	var required, recommended, excess []string
 	for _, p := range r.Permissions {
+		give := fmt.Sprintf("Give the key %s on %s", p.Access, p.Module)
+		paused := modulesAbout(p.Scope, modules)
 		switch {
 		case p.State == Excess:
 			excess = append(excess, fmt.Sprintf("Take %s on %s away from the key: %s", p.Access, p.Module, p.Fix))
 		case p.State == Granted:
+		case slices.Contains(paused, moduleJobs):
+			required = append(required, give+"; without it Ashbridge cannot work: "+p.Fix)
+		case p.State != Missing:
 		case p.Required:
-			required = append(required, fmt.Sprintf(
-				"Give the key %s on %s; without it Ashbridge cannot work: %s", p.Access, p.Module, p.Fix))
-		case p.State == Missing:
-			recommended = append(recommended, fmt.Sprintf("Give the key %s on %s: %s", p.Access, p.Module, p.Fix))
+			required = append(required, give+"; until then the module "+strings.Join(paused, " and ")+" stays paused: "+p.Fix)
+		default:
+			recommended = append(recommended, give+": "+p.Fix)
 		}
 	}
 	list := append([]string{}, required...)

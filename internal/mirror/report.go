@@ -13,7 +13,8 @@ const (
 
 // Report is what a probe of an API key found.
 type Report struct {
-	// OK says that the key suffices for the modules asked for: nothing required is missing.
+	// OK says that the key suffices to connect: it reads jobs. A module asked for whose permission is missing pauses, and
+	// is no reason to refuse the rest.
 	OK bool `json:"ok"`
 	// KeyTitle is the key's name in Ashby, empty where the key may not say.
 	KeyTitle string `json:"key_title"`
@@ -34,7 +35,8 @@ type Permission struct {
 	// Scope is Ashby's spelling: "jobs:read".
 	Scope string          `json:"scope"`
 	State PermissionState `json:"state"`
-	// Required says that Ashbridge cannot work without it; others are recommended.
+	// Required says that a module asked for is about it: without it that module pauses, and if it is the module jobs,
+	// nothing works. Others are recommended.
 	Required bool `json:"required"`
 	// Why says what it is for, or why it is too much.
 	Why string `json:"why"`
