@@ -201,12 +201,14 @@ func (c *Client) roundTrip(ctx context.Context, method string, body []byte, sent
 		return answer{}, c.noAnswer(ctx, method, resp.StatusCode, err)
 	}
 	a, failure := understand(method, resp.StatusCode, resp.Header, content)
-	if failure == nil {
+	if failure == nil || failure.isRefusal() {
 		c.brake.release()
-		a.requestID = identifier(c.redact(resp.Header.Get(requestIDHeader)))
 		l := limitOf(resp.Header)
 		c.follow(l)
 		c.pace.answered(sent, l)
+	}
+	if failure == nil {
+		a.requestID = identifier(c.redact(resp.Header.Get(requestIDHeader)))
 		return a, nil
 	}
 	// The key goes first: a cut through it would leave a part that is no longer recognised.

@@ -3,6 +3,7 @@ package ashby
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -102,6 +103,11 @@ func (e *APIError) Error() string {
 		fmt.Fprintf(&b, ": %v", e.Cause)
 	}
 	return b.String()
+}
+
+// isRefusal says whether Ashby itself answered, and let the request through its limit.
+func (e *APIError) isRefusal() bool {
+	return slices.Contains([]error{ErrMissingPermission, ErrNotFound, ErrRestart, ErrDuplicate, ErrRefused}, e.Reason)
 }
 
 // Unwrap returns the reason. The cause is for people alone: a time-out beneath it would match the context package's

@@ -203,6 +203,24 @@ func TestPaceAfter429s(t *testing.T) {
 	})
 }
 
+func TestRefusalsShowThatTheLimitLetsGo(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]bool{
+		`{"success":false,"errors":["job_not_found"]}`: true, `{"success":false,"errors":["invalid_input"]}`: true,
+		`{"success":false,"errors":["sync_token_expired"]}`: true, `{"success":false,"errors":["generic_internal_error"]}`: false, `<html>`: false,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := NewPace(600)
+			s := &script{answers: []reply{{status: 429, header: map[string]string{"Retry-After": "1"}}, {status: 200, body: body}}}
+			c := s.client(t, func(o *Options) { o.Pace = p })
+			_, _ = c.APIKeyInfo(t.Context())
+			if p.isCut == want || p.rate != 5 {
+				t.Errorf("%s: cut %t, rate %v", body, p.isCut, p.rate)
+			}
+		})
+	}
+}
+
 func TestPaceFollowsWhatAshbySaysOfTheLimit(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

@@ -27,8 +27,9 @@ type Resource struct {
 	Variants []Variant
 	// Paged says that List takes limit and cursor; SyncToken that it also reads only what changed since a token.
 	Paged, SyncToken bool
-	// ListParams and InfoParams are sent with every List and Info, beside paging, variant, parent and id. They ask for
-	// the same shape, so that an object does not seem to change with the method that read it.
+	// ListParams and InfoParams are sent with every List and Info, beside paging, variant, parent and id. But for postings,
+	// of which no list has the description, they ask for the same shape, so that an object does not seem to change with the
+	// method that read it.
 	ListParams, InfoParams map[string]any
 	// Expand names what the methods could put in besides; what is asked for stands in the parameters.
 	Expand []string

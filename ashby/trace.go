@@ -18,7 +18,7 @@ type Trace struct {
 
 type traceKey struct{}
 
-// WithTrace returns a context whose calls are collected by t.
+// WithTrace returns a context whose calls are collected by t, and by no Trace that the context had before.
 func WithTrace(ctx context.Context, t *Trace) context.Context {
 	return context.WithValue(ctx, traceKey{}, t)
 }
