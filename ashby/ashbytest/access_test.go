@@ -98,7 +98,7 @@ func TestInputIsStrict(t *testing.T) {
 func TestRoutes(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 1, Options{})
-	if got := b.ask("candidate.list", "{}"); got.status != http.StatusNotFound {
+	if got := b.ask("candidate.create", "{}"); got.status != http.StatusNotFound {
 		t.Errorf("unknown endpoint: status %d", got.status)
 	}
 	req := b.request("job.list", "")

@@ -8,7 +8,7 @@ import (
 var generatedAt = time.Date(2026, time.June, 1, 8, 0, 0, 0, time.UTC)
 
 // Generate makes n postings, published and listed on the external board, with open jobs, as an account that was there
-// before anybody looked: no webhooks are sent. The first call also makes eight departments and teams and six locations.
+// before anybody looked: no webhooks are sent. The first call also makes eight departments and teams, six locations and two brands.
 // In every tenth posting the job is that of the one before.
 func (o *Organization) Generate(n int) { o.generate(o.slug, n) }
 
@@ -33,10 +33,15 @@ func (o *Organization) generate(idSlug string, n int) {
 			o.jobs.put(o.nextRev(), o.newJob(p.jobID, p, JobOpen, instant(p.updated), i))
 		}
 		o.addPosting(p)
-		if p.updated.After(o.last) {
-			o.last = p.updated
-		}
+		o.last = later(o.last, p.updated)
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // generated makes the n-th posting. Ids follow idSlug, contents the organisation's own slug.
@@ -75,9 +80,12 @@ func (o *Organization) generated(idSlug string, n int) *posting {
 	return p
 }
 
-// furnish makes departments and locations where there are none.
+// furnish makes departments, locations and brands where there are none.
 func (o *Organization) furnish(idSlug string) {
 	seed := o.sim.opts.Seed
+	for brand := o.sim.catalogue.by["brand"]; o.table(brand.name).made < brand.count; {
+		o.generateOne(brand.name, "")
+	}
 	if len(o.departments.rows) == 0 {
 		for i, d := range departments {
 			body := map[string]any{

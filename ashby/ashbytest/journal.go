@@ -26,7 +26,7 @@ type Request struct {
 	Key string
 	// Method is Ashby's name of the endpoint, such as "jobPosting.info".
 	Method string
-	// ID is the object asked for, empty for lists.
+	// ID is the object asked for; of a list, the object that it was narrowed to, empty when it was not.
 	ID string
 	// At is when the request arrived, before any latency or fault.
 	At time.Time

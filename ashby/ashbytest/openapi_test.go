@@ -33,6 +33,14 @@ var (
 	undocumented = map[string][]string{
 		"jobPosting.list": {"status", "locationExternalName"},
 		"jobPosting.info": {"status", "locationExternalName", "job"},
+		// made up, so that readers meet fields that they know nothing of
+		"application.info": {"isInternal"}, "application.list": {"isInternal"}, "source.list": {"archivedAt"},
+		"candidate.info": {"anonymizedAt"}, "candidate.list": {"anonymizedAt"}, "candidate.search": {"anonymizedAt"},
+		"user.info": {"timezone"}, "user.list": {"timezone"}, "user.search": {"timezone"},
+		// of the August document
+		"customField.info": {"description"}, "customField.list": {"description"},
+		// the document has two forms, of which only the first is looked at
+		"hiringTeamRole.list": {"id", "title"},
 	}
 )
 
@@ -53,7 +61,7 @@ func openDocument(t *testing.T, name string) *v3.Document {
 func TestAnswersFollowAshbysDocument(t *testing.T) {
 	t.Parallel()
 	model := openDocument(t, "openapi-2026-05.json")
-	keepPaths(model, slices.Collect(maps.Keys(endpoints())))
+	keepPaths(model, slices.Collect(maps.Keys(endpoints(newCatalogue()))))
 	valid := validator.NewValidatorFromV3Model(model)
 	b := setup(t, 45, Options{})
 	all := b.org.Postings()
@@ -182,7 +190,7 @@ func align(t *testing.T, what string, value any) any {
 	case map[string]any:
 		for name, member := range v {
 			if member == nil {
-				if !slices.Contains(nullable, name) {
+				if !slices.Contains(nullable, name) && !slices.Contains(nullableIn[what], name) {
 					t.Errorf("%s: %s is null, which is no known difference", what, name)
 				}
 				delete(v, name)
@@ -220,7 +228,8 @@ func documentedFieldsOnly(t *testing.T, model *v3.Document, method string, got r
 	}
 	fields := fieldsOf(results)
 	for _, row := range rows {
-		for name := range row.(map[string]any) {
+		object, _ := row.(map[string]any) // of hiring team roles, the titles alone are listed
+		for name := range object {
 			if fields[name] == nil && !slices.Contains(undocumented[method], name) {
 				t.Errorf("%s shows %s, which is no known difference", method, name)
 			}

@@ -25,6 +25,7 @@ type Organization struct {
 	jobs        table
 	locations   table
 	departments table
+	tables      map[string]*table // of all other kinds
 	postings    map[string]*posting
 	order       []*posting
 	byJob       map[string][]*posting
@@ -47,7 +48,7 @@ func (s *Simulator) AddOrganization(slug, name string) *Organization {
 		id:       stableID(s.opts.Seed, slug, "organization", 0),
 		board:    stableID(s.opts.Seed, slug, "board", 0),
 		intranet: stableID(s.opts.Seed, slug, "board", 1),
-		postings: make(map[string]*posting), byJob: make(map[string][]*posting),
+		tables:   make(map[string]*table), postings: make(map[string]*posting), byJob: make(map[string][]*posting),
 	}
 	s.orgs[slug] = o
 	return o

@@ -59,7 +59,7 @@ func (s *Simulator) decode(text string, want uint32) (bookmark, bool) {
 // cursor of later pages; both are in use. Only the last page carries the new token.
 //
 // https://developers.ashbyhq.com/docs/pagination-and-incremental-sync
-func (o *Organization) page(c *call, t *table, fits func(*record) bool, show func(*record) any) (result, *failure) {
+func (o *Organization) page(c *call, rows []*record, fits func(*record) bool, show func(*record) any) (result, *failure) {
 	at, refused := o.position(c)
 	if refused != nil {
 		return result{}, refused
@@ -69,7 +69,7 @@ func (o *Organization) page(c *call, t *table, fits func(*record) bool, show fun
 		limit = maxPage
 	}
 	out := result{rows: make([]any, 0, limit), paged: true}
-	for _, r := range t.after(at.seq) {
+	for _, r := range after(rows, at.seq) {
 		if r.rev <= at.since || !fits(r) {
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // params is the decoded body of a request.
@@ -41,9 +42,22 @@ func (p params) number(name string) int64 {
 	return i
 }
 
-// objectID is the id that the request asks for, for the log.
+// anyOf says whether one of the names, between bars, is there; name is the first of them.
+func (p params) anyOf(names string) (name string, has bool) {
+	all := strings.Split(names, "|")
+	return all[0], slices.ContainsFunc(all, func(name string) bool { return p[name] != nil })
+}
+
+// idParams are the parameters by which objects are asked for; those of parents, by which lists are, come last.
+var idParams = []string{
+	"jobPostingId", "id", "locationId", "departmentId", "openingId", "webhookId", "offerId", "projectId", "customFieldId",
+	"feedbackFormDefinitionId", "surveyFormDefinitionId", "interviewerPoolId", "interviewStageId", "userId", "jobId",
+	"interviewScheduleId", "interviewPlanId", "applicationId", "candidateId",
+}
+
+// objectID is the id that the request asks for, or that of the parent whose list it asks for, for the log.
 func (p params) objectID() string {
-	for _, name := range []string{"jobPostingId", "id", "locationId", "departmentId"} {
+	for _, name := range idParams {
 		if id := p.text(name); id != "" {
 			return id
 		}
@@ -105,6 +119,14 @@ func isLimit(v any) bool {
 	return err == nil && i >= 1 && i <= maxPage
 }
 
+// isWord accepts one of the given words.
+func isWord(words ...string) rule {
+	return func(v any) bool {
+		s, ok := v.(string)
+		return ok && slices.Contains(words, s)
+	}
+}
+
 // isSubset accepts a list of the given words.
 func isSubset(words ...string) rule {
 	return func(v any) bool {
@@ -132,8 +154,10 @@ func (e endpoint) check(c *call) *failure {
 			return &failure{code: "invalid_input", message: fmt.Sprintf("Invalid value for %q.", name), parameter: name}
 		}
 	}
-	if e.required != "" && c.params[e.required] == nil {
-		return &failure{code: "invalid_input", message: fmt.Sprintf("Required parameter %q is missing.", e.required), parameter: e.required}
+	for _, names := range e.required {
+		if name, has := c.params.anyOf(names); !has {
+			return &failure{code: "invalid_input", message: fmt.Sprintf("Required parameter %q is missing.", name), parameter: name}
+		}
 	}
 	return nil
 }

@@ -2,8 +2,8 @@ package ashbytest
 
 import "maps"
 
-// PersonalMarker is part of every name and e-mail address of employees (author, hiringTeam) in generated jobs. It must
-// be found nowhere behind Ashbridge's door.
+// PersonalMarker is part of every name, e-mail address, telephone number and text about a person that is generated: of
+// employees, of candidates and of what hangs on them. Of the module jobs it must be found nowhere behind Ashbridge's door.
 const PersonalMarker = "employee-canary"
 
 // InternalMarker is part of every custom field of generated jobs. It must be found in no event.
@@ -29,34 +29,17 @@ func (o *Organization) jobRow(job *record, unpublishedToo bool) map[string]any {
 	return body
 }
 
-// person is an employee as Ashby shows one.
-func (o *Organization) person(n int) map[string]any {
-	return map[string]any{
-		"id":        stableID(o.sim.opts.Seed, o.slug, "user", n),
-		"firstName": "Robin", "lastName": PersonalMarker,
-		"email": PersonalMarker + "@" + o.slug + ".example", "globalRole": "Organization Admin", "isEnabled": true,
-		"updatedAt": instant(generatedAt),
-	}
-}
-
-func (o *Organization) hiringTeam(n int) []map[string]any {
-	who := o.person(n)
-	return []map[string]any{{
-		"userId": who["id"], "firstName": who["firstName"], "lastName": who["lastName"], "email": who["email"], "role": "Hiring Manager",
-	}}
-}
-
 // newJob makes a job in Ashby's shape.
 func (o *Organization) newJob(id string, p *posting, status string, at string, n int) map[string]any {
-	plan := stableID(o.sim.opts.Seed, o.slug, "plan", n%3)
+	plan := o.sid("interview_plan", n%planCount)
 	body := map[string]any{
 		"id": id, "title": p.title, "confidential": false, "status": status, "employmentType": p.employmentType,
 		"locationId": p.locationID, "departmentId": p.departmentID, "interviewPlanIds": []string{plan},
 		"customFields": []map[string]any{{
-			"id": stableID(o.sim.opts.Seed, o.slug, "custom field", 0), "isPrivate": false, "title": "Budget code",
+			"id": o.sid("custom_field", 0), "isPrivate": false, "title": "Budget code",
 			"value": InternalMarker + "-" + o.slug,
 		}},
-		"customRequisitionId": nil, "brandId": stableID(o.sim.opts.Seed, o.slug, "brand", 0),
+		"customRequisitionId": nil, "brandId": o.sid("brand", 0),
 		"hiringTeam": o.hiringTeam(1), "author": o.person(0),
 		"createdAt": at, "updatedAt": at, "openedAt": nil, "closedAt": nil,
 	}

@@ -34,10 +34,11 @@ type Options struct {
 // Simulator stands in for api.ashbyhq.com. All its methods and those of its organisations may be called from any
 // goroutine. Close must be called when it is no longer needed.
 type Simulator struct {
-	opts     Options
-	instance [instanceSize]byte // sync tokens of another simulator are invalid here, unless this one was loaded from it
-	client   *http.Client
-	routes   map[string]endpoint
+	opts      Options
+	catalogue catalogue
+	instance  [instanceSize]byte // sync tokens of another simulator are invalid here, unless this one was loaded from it
+	client    *http.Client
+	routes    map[string]endpoint
 
 	mu       sync.Mutex
 	orgs     map[string]*Organization
@@ -75,17 +76,18 @@ func New(opts Options) *Simulator {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Simulator{
-		opts:   opts,
-		client: deliveryClient(),
-		orgs:   make(map[string]*Organization),
-		keys:   make(map[string]*apiKey),
-		taken:  make(map[FaultKind]int),
-		idle:   make(chan struct{}),
+		opts:      opts,
+		catalogue: newCatalogue(),
+		client:    deliveryClient(),
+		orgs:      make(map[string]*Organization),
+		keys:      make(map[string]*apiKey),
+		taken:     make(map[FaultKind]int),
+		idle:      make(chan struct{}),
 	}
 	close(s.idle)
 	s.lifetime, s.stop = context.WithCancel(context.Background())
 	_, _ = rand.Read(s.instance[:]) // never fails, by the contract of crypto/rand
-	s.routes = endpoints()
+	s.routes = endpoints(s.catalogue)
 	return s
 }
 

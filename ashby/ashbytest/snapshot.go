@@ -10,8 +10,12 @@ import (
 	"time"
 )
 
-// snapshotVersion rises when a snapshot of an older program would be misread.
-const snapshotVersion = 1
+// snapshotVersion rises when an older program would misread a snapshot. Those from oldestSnapshot on are read: what they
+// have not, is not there, or as New makes it.
+const (
+	snapshotVersion = 2
+	oldestSnapshot  = 1
+)
 
 // snapshot is what outlives a process.
 type snapshot struct {
@@ -25,34 +29,46 @@ type snapshot struct {
 }
 
 type savedOrganization struct {
-	Slug        string         `json:"slug"`
-	Name        string         `json:"name"`
-	ID          string         `json:"id"`
-	Board       string         `json:"board"`
-	Intranet    string         `json:"intranet"`
-	Rev         int64          `json:"rev"`
-	Lost        []revisions    `json:"lost"`
-	Last        time.Time      `json:"last"`
-	KeyCount    int            `json:"keyCount"`
-	Created     int            `json:"created"`
-	Home        int            `json:"home"`
-	Jobs        []savedRecord  `json:"jobs"`
-	Locations   []savedRecord  `json:"locations"`
-	Departments []savedRecord  `json:"departments"`
-	Postings    []savedPosting `json:"postings"`
-	Keys        []savedKey     `json:"keys"`
-	Webhooks    []savedWebhook `json:"webhooks"`
-	Muted       bool           `json:"muted"`
-	Frozen      bool           `json:"frozen"`
-	Shuffle     time.Duration  `json:"shuffle"`
-	Copies      int            `json:"copies"`
+	Slug        string        `json:"slug"`
+	Name        string        `json:"name"`
+	ID          string        `json:"id"`
+	Board       string        `json:"board"`
+	Intranet    string        `json:"intranet"`
+	Rev         int64         `json:"rev"`
+	Lost        []revisions   `json:"lost"`
+	Last        time.Time     `json:"last"`
+	KeyCount    int           `json:"keyCount"`
+	Created     int           `json:"created"`
+	Home        int           `json:"home"`
+	Jobs        []savedRecord `json:"jobs"`
+	Locations   []savedRecord `json:"locations"`
+	Departments []savedRecord `json:"departments"`
+	// Tables has all other kinds.
+	Tables   map[string]savedTable `json:"tables,omitempty"`
+	Postings []savedPosting        `json:"postings"`
+	Keys     []savedKey            `json:"keys"`
+	Webhooks []savedWebhook        `json:"webhooks"`
+	Muted    bool                  `json:"muted"`
+	Frozen   bool                  `json:"frozen"`
+	Shuffle  time.Duration         `json:"shuffle"`
+	Copies   int                   `json:"copies"`
 }
 
-// savedRecord is a record; its id stands in the body.
+// savedTable is a table of generated records.
+type savedTable struct {
+	Made  int           `json:"made"`
+	Whole []string      `json:"whole,omitempty"`
+	Rows  []savedRecord `json:"rows"`
+}
+
+// savedRecord is a record. Its id stands in the body, or alone in a generated one that nobody has changed.
 type savedRecord struct {
 	Seq  int64          `json:"seq"`
 	Rev  int64          `json:"rev"`
-	Body map[string]any `json:"body"`
+	ID   string         `json:"id,omitempty"`
+	Of   string         `json:"of,omitempty"`
+	N    int            `json:"n,omitempty"`
+	Body map[string]any `json:"body,omitempty"`
 }
 
 type savedKey struct {
@@ -73,7 +89,7 @@ type savedWebhook struct {
 	Enabled bool   `json:"enabled"`
 }
 
-// Save writes the state of the simulator as JSON, for Load: all organisations with their postings, jobs, places, keys,
+// Save writes the state of the simulator as JSON, for Load: all organisations with their postings, records, keys,
 // webhook settings and switches. The logs, the faults, the listener of OnChange and webhooks that are on their way are
 // not in it. Keys and webhook secrets are, in the clear. The same state gives the same bytes.
 func (s *Simulator) Save(w io.Writer) error {
@@ -105,8 +121,14 @@ func (o *Organization) saved() savedOrganization {
 		Slug: o.slug, Name: o.name, ID: o.id, Board: o.board, Intranet: o.intranet,
 		Rev: o.rev, Lost: slices.Clone(o.lost), Last: o.last, KeyCount: o.keyCount, Created: o.created, Home: o.home,
 		Jobs: o.jobs.saved(), Locations: o.locations.saved(), Departments: o.departments.saved(),
+		Tables:   make(map[string]savedTable, len(o.tables)),
 		Postings: make([]savedPosting, 0, len(o.order)), Keys: []savedKey{}, Webhooks: make([]savedWebhook, 0, len(o.webhooks)),
 		Muted: o.muted, Frozen: o.frozen, Shuffle: o.shuffle, Copies: o.copies,
+	}
+	for name, t := range o.tables {
+		if t.made > 0 || len(t.rows) > 0 {
+			out.Tables[name] = savedTable{Made: t.made, Whole: slices.Sorted(maps.Keys(t.whole)), Rows: t.saved()}
+		}
 	}
 	for _, p := range o.order {
 		out.Postings = append(out.Postings, p.saved())
@@ -129,7 +151,11 @@ func (o *Organization) saved() savedOrganization {
 func (t *table) saved() []savedRecord {
 	out := make([]savedRecord, 0, len(t.rows))
 	for _, r := range t.rows {
-		out = append(out, savedRecord{Seq: r.seq, Rev: r.rev, Body: r.body})
+		row := savedRecord{Seq: r.seq, Rev: r.rev, Of: r.of, N: r.n, Body: r.body}
+		if r.body == nil {
+			row.ID = r.id
+		}
+		out = append(out, row)
 	}
 	return out
 }

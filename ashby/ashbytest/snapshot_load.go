@@ -62,7 +62,7 @@ func readSnapshot(raw []byte) (snapshot, error) {
 	if err := json.Unmarshal(raw, &head); err != nil {
 		return snapshot{}, err
 	}
-	if head.Version != snapshotVersion {
+	if head.Version < oldestSnapshot || head.Version > snapshotVersion {
 		return snapshot{}, fmt.Errorf("it is of version %d, not %d", head.Version, snapshotVersion)
 	}
 	var saved snapshot
@@ -84,7 +84,7 @@ func (s *Simulator) restored(from savedOrganization, keys map[string]*apiKey) (*
 		sim: s, slug: from.Slug, name: from.Name, id: from.ID, board: from.Board, intranet: from.Intranet,
 		rev: from.Rev, lost: from.Lost, resumed: true, last: from.Last,
 		keyCount: from.KeyCount, created: from.Created, home: from.Home,
-		postings: make(map[string]*posting, len(from.Postings)), byJob: make(map[string][]*posting),
+		tables: make(map[string]*table), postings: make(map[string]*posting, len(from.Postings)), byJob: make(map[string][]*posting),
 		muted: from.Muted, frozen: from.Frozen, shuffle: from.Shuffle, copies: from.Copies,
 	}
 	if o.slug == "" || o.id == "" {
@@ -94,6 +94,19 @@ func (s *Simulator) restored(from savedOrganization, keys map[string]*apiKey) (*
 		o.jobs.restore(from.Jobs, o.rev), o.locations.restore(from.Locations, o.rev), o.departments.restore(from.Departments, o.rev),
 	); err != nil {
 		return nil, err
+	}
+	for name, saved := range from.Tables {
+		if s.catalogue.by[name] == nil {
+			return nil, fmt.Errorf("there is no kind %q", name)
+		}
+		t := o.table(name)
+		if err := t.restore(saved.Rows, o.rev); err != nil {
+			return nil, err
+		}
+		t.made, t.whole = saved.Made, make(map[string]bool)
+		for _, parent := range saved.Whole {
+			t.whole[parent] = true
+		}
 	}
 	for _, p := range from.Postings {
 		if p.ID == "" {
@@ -125,10 +138,12 @@ func (s *Simulator) restored(from savedOrganization, keys map[string]*apiKey) (*
 // restore fills an empty table. Listings are searched by seq, and tokens compare rev with the organisation's, so that
 // both must be in order.
 func (t *table) restore(rows []savedRecord, newest int64) error {
-	t.byID = make(map[string]*record, len(rows))
 	var before int64
 	for _, row := range rows {
 		id, _ := row.Body["id"].(string)
+		if row.Body == nil && t.make != nil {
+			id = row.ID
+		}
 		switch _, twice := t.byID[id]; {
 		case id == "":
 			return fmt.Errorf("record %d: %w", row.Seq, errNoID)
@@ -137,8 +152,8 @@ func (t *table) restore(rows []savedRecord, newest int64) error {
 		case row.Seq <= before || row.Rev < row.Seq || row.Rev > newest:
 			return fmt.Errorf("record %s: its revisions are out of order", id)
 		}
-		r := &record{id: id, body: row.Body, seq: row.Seq, rev: row.Rev}
-		t.rows, t.byID[id], before = append(t.rows, r), r, row.Seq
+		t.add(&record{id: id, of: row.Of, n: row.N, body: row.Body, seq: row.Seq, rev: row.Rev})
+		before = row.Seq
 	}
 	return nil
 }
