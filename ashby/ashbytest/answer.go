@@ -36,6 +36,10 @@ type result struct {
 	paged bool
 	next  string
 	token string
+
+	// For faults alone: the row before the first, the cursor behind the last, and the token that the last page would have.
+	before     any
+	here, ends string
 }
 
 func (c *call) plain(status int, text string) {
@@ -89,7 +93,7 @@ func (c *call) failAs(form ErrorForm, status int, f failure) {
 // succeed answers with the result, after the fault, if any, has had its way with it.
 func (s *Simulator) succeed(c *call, r result, fault *Fault) {
 	if fault != nil {
-		r = fault.bend(r)
+		r = fault.bend(c, r)
 	}
 	body := map[string]any{"success": true}
 	if r.rows == nil {
@@ -104,6 +108,9 @@ func (s *Simulator) succeed(c *call, r result, fault *Fault) {
 		} else if r.token != "" {
 			body["syncToken"] = r.token
 		}
+	}
+	if fault != nil && fault.Kind == FaultUnknownFields {
+		body["brandNewMember"] = []any{}
 	}
 	if fault == nil {
 		c.json(http.StatusOK, body)

@@ -15,6 +15,7 @@ type call struct {
 	at     time.Time
 	w      http.ResponseWriter
 	r      *http.Request
+	fault  *Fault // nil for most
 	status int
 	id     string // request id
 }
@@ -81,6 +82,7 @@ func (s *Simulator) answer(c *call) {
 	}
 	faulty := c.read() // faults look at the parameters
 	fault := s.takeFault(c)
+	c.fault = fault
 	if fault != nil && s.breakdown(c, fault) {
 		return
 	}
@@ -88,10 +90,7 @@ func (s *Simulator) answer(c *call) {
 		return
 	}
 	if !s.permitted(c, route.scope) {
-		s.fail(c, http.StatusForbidden, failure{
-			code:    "missing_endpoint_permission",
-			message: "This API key does not have the permission that " + c.method + " requires.",
-		})
+		s.fail(c, http.StatusForbidden, missingPermission(c.method))
 		return
 	}
 	if faulty == nil {

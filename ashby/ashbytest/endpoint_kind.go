@@ -81,7 +81,7 @@ func (k *kind) runList(o *Organization, c *call) (result, *failure) {
 	if k.paged {
 		out, refused := o.page(c, rows, fits, func(r *record) any { return k.shape(o, r, c.params) })
 		if !k.token {
-			out.token = ""
+			out.token, out.ends = "", ""
 		}
 		return out, refused
 	}

@@ -6,46 +6,10 @@ import (
 	"time"
 )
 
-// FaultKind names a way in which Ashby may fail.
-type FaultKind int
-
-// The kinds of faults.
-const (
-	// FaultStatus answers Status (500 when zero) with plain text.
-	FaultStatus FaultKind = iota + 1
-	// Fault429 answers 429, with Retry-After when RetryAfter is set, and as a partner-wide limit when Partner is.
-	Fault429
-	// FaultTruncated cuts the connection in the middle of a good answer.
-	FaultTruncated
-	// FaultHTML answers 200 with an HTML page.
-	FaultHTML
-	// FaultErrorEnvelopeA answers 200 with success false and errorInfo, code Code.
-	FaultErrorEnvelopeA
-	// FaultErrorEnvelopeB answers 200 with success false and errors as objects, without errorInfo.
-	FaultErrorEnvelopeB
-	// FaultErrorEnvelopeC answers 200 with success false, errors null and errorInfo null.
-	FaultErrorEnvelopeC
-	// FaultTimeout never answers; the request ends when the client leaves or the simulator closes.
-	FaultTimeout
-	// FaultEmptyList answers a list as if nothing existed. It touches lists alone.
-	FaultEmptyList
-	// FaultShrunkList leaves only the fraction Keep of a list's rows. It touches lists alone.
-	FaultShrunkList
-	// FaultDuplicateRows repeats each row of a list. It touches lists alone.
-	FaultDuplicateRows
-	// FaultForbiddenPlain answers 403 in plain text, as a revoked key gets.
-	FaultForbiddenPlain
-	// FaultWrongContentType sends the right answer as text/plain.
-	FaultWrongContentType
-	// FaultRestartCode refuses a cursor or sync token with Code (sync_token_expired when empty). It touches only requests
-	// that carry one.
-	FaultRestartCode
-	// FaultNoSuccessField answers 200 with JSON that is no envelope.
-	FaultNoSuccessField
-)
-
 // Fault is a switch that makes requests fail.
 type Fault struct {
+	// Name is that of the fault in Faults; empty for one made by hand.
+	Name string
 	// Method limits it to one endpoint, such as "jobPosting.list"; empty means all.
 	Method string
 	// Org limits it to keys of the organisation with that slug; empty means all.
@@ -53,15 +17,22 @@ type Fault struct {
 	Kind FaultKind
 	// Count is how many requests it touches; zero means until ClearFaults.
 	Count int
+	// Page limits it to the n-th page of listings, from 1; zero means all.
+	Page int
 	// Status is for FaultStatus.
 	Status int
-	// RetryAfter and Partner are for Fault429; RetryAfter is rounded up to whole seconds, and zero sends no header.
+	// RetryAfter and Partner are for Fault429, RetryAfter for FaultStatus too; it is rounded up to whole seconds, and zero
+	// sends no header.
 	RetryAfter time.Duration
 	Partner    bool
 	// Keep is for FaultShrunkList, from 0 to 1.
 	Keep float64
 	// Code is for FaultErrorEnvelopeA, FaultErrorEnvelopeB and FaultRestartCode.
 	Code string
+	// Form is for FaultMissingPermission; FormAlternating is FormA there.
+	Form ErrorForm
+	// Field is the member of a row that FaultUnknownEnum, FaultNullFields and FaultBadRow touch.
+	Field string
 }
 
 // Inject switches a fault on. Of several that fit a request, the one injected first is taken.
@@ -78,6 +49,17 @@ func (s *Simulator) ClearFaults() {
 	s.faults = nil
 }
 
+// ActiveFaults gives the faults that are switched on, with the counts that are left.
+func (s *Simulator) ActiveFaults() []Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]Fault, 0, len(s.faults))
+	for _, f := range s.faults {
+		out = append(out, *f)
+	}
+	return out
+}
+
 // FaultsTaken says how many requests a kind of fault has touched so far; ClearFaults does not set it back. A fault that
 // was never taken proves nothing.
 func (s *Simulator) FaultsTaken(kind FaultKind) int {
@@ -91,11 +73,14 @@ func (s *Simulator) takeFault(c *call) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, f := range s.faults {
-		if !f.fits(c) {
+		if !s.fits(f, c) {
 			continue
 		}
 		taken := *f
 		s.taken[f.Kind]++
+		if f.Name != "" {
+			s.takenNames[f.Name]++
+		}
 		if f.Count > 0 {
 			f.Count--
 			if f.Count == 0 {
@@ -107,19 +92,38 @@ func (s *Simulator) takeFault(c *call) *Fault {
 	return nil
 }
 
-func (f *Fault) fits(c *call) bool {
-	if f.Method != "" && f.Method != c.method {
+func (s *Simulator) fits(f *Fault, c *call) bool {
+	cursor, token := c.params.text("cursor"), c.params.text("syncToken")
+	switch {
+	case f.Method != "" && f.Method != c.method,
+		f.Org != "" && f.Org != c.orgSlug(),
+		f.Page != 0 && f.Page != s.pageOf(c):
 		return false
 	}
-	if f.Org != "" && f.Org != c.orgSlug() {
+	if strict, only := onlyLists[f.Kind]; only && !strings.Contains(c.method, ".list") && (strict || f.Method == "") {
 		return false
 	}
+	takes := s.routes[c.method].params
 	switch f.Kind {
-	case FaultEmptyList, FaultShrunkList, FaultDuplicateRows:
-		return strings.HasSuffix(c.method, ".list")
 	case FaultRestartCode:
-		return c.params.text("cursor") != "" || c.params.text("syncToken") != ""
+		return cursor != "" || token != ""
+	case FaultMovedRow, FaultRepeatedRow:
+		return s.pageOf(c) > 1
+	case FaultCursorLoop:
+		return takes["cursor"] != nil
+	case FaultFreshToken, FaultNoToken:
+		return takes["syncToken"] != nil
 	default:
 		return true
 	}
+}
+
+// pageOf is the number of the page of a listing that a request asks for, from 1.
+func (s *Simulator) pageOf(c *call) int {
+	cursor := c.params.text("cursor")
+	if cursor == "" || cursor == "start" {
+		return 1
+	}
+	at, _ := s.decode(cursor)
+	return max(2, int(at.page)) // cursors of an older snapshot do not say
 }

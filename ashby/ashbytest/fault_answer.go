@@ -8,38 +8,43 @@ import (
 
 // breakdown answers in place of the endpoint; false when the fault only bends the endpoint's own answer.
 func (s *Simulator) breakdown(c *call, f *Fault) bool {
-	code := f.Code
 	switch f.Kind {
 	case FaultStatus:
 		status := f.Status
 		if status == 0 {
 			status = http.StatusInternalServerError
 		}
+		c.retryAfter(f.RetryAfter)
 		c.plain(status, http.StatusText(status))
 	case Fault429:
 		s.throttle(c, f.RetryAfter, f.Partner)
 	case FaultHTML:
 		c.write(http.StatusOK, "text/html; charset=utf-8", []byte("<!doctype html><title>Ashby</title><p>We will be back soon."))
-	case FaultErrorEnvelopeA, FaultErrorEnvelopeB:
-		if code == "" {
-			code = "generic_internal_error"
-		}
-		form := FormA
-		if f.Kind == FaultErrorEnvelopeB {
-			form = FormB
-		}
-		c.failAs(form, http.StatusOK, failure{code: code, message: "Something went wrong."})
+	case FaultErrorEnvelopeA:
+		c.failAs(FormA, http.StatusOK, f.softly())
+	case FaultErrorEnvelopeB:
+		c.failAs(FormB, http.StatusOK, f.softly())
 	case FaultErrorEnvelopeC:
 		c.json(http.StatusOK, map[string]any{"success": false, "errors": nil, "errorInfo": nil})
 	case FaultTimeout:
-		select {
-		case <-c.r.Context().Done():
-		case <-s.lifetime.Done():
-		}
-		panic(http.ErrAbortHandler) // the documented way to end a connection without an answer
+		s.hang(c)
+	case FaultSlowBody:
+		s.trickle(c)
+	case FaultReset:
+		c.reset()
+	case FaultOversized:
+		c.oversized()
+	case FaultGzipBomb:
+		c.w.Header().Set("Content-Encoding", "gzip")
+		c.write(http.StatusOK, "application/json; charset=utf-8", bomb())
+	case FaultUnauthorizedPlain:
+		c.plain(http.StatusUnauthorized, "Unauthorized")
 	case FaultForbiddenPlain:
 		c.plain(http.StatusForbidden, "Forbidden")
+	case FaultMissingPermission:
+		c.failAs(f.Form, http.StatusForbidden, missingPermission(c.method))
 	case FaultRestartCode:
+		code := f.Code
 		if code == "" {
 			code = "sync_token_expired"
 		}
@@ -52,21 +57,18 @@ func (s *Simulator) breakdown(c *call, f *Fault) bool {
 	return true
 }
 
-// bend changes the rows of an answer.
-func (f *Fault) bend(r result) result {
-	switch f.Kind {
-	case FaultEmptyList:
-		r.rows, r.next = []any{}, ""
-	case FaultShrunkList:
-		r.rows = r.rows[:int(float64(len(r.rows))*min(1, max(0, f.Keep)))]
-	case FaultDuplicateRows:
-		twice := make([]any, 0, 2*len(r.rows))
-		for _, row := range r.rows {
-			twice = append(twice, row, row)
-		}
-		r.rows = twice
+// softly is the failure of an error that has the status of a success.
+func (f *Fault) softly() failure {
+	if f.Code == "" {
+		return failure{code: "generic_internal_error", message: "Something went wrong."}
 	}
-	return r
+	return failure{code: f.Code, message: "Something went wrong."}
+}
+
+func missingPermission(method string) failure {
+	return failure{
+		code: "missing_endpoint_permission", message: "This API key does not have the permission that " + method + " requires.",
+	}
 }
 
 // deliverFaulty sends a good answer badly.
@@ -82,9 +84,7 @@ func (c *call) deliverFaulty(f *Fault, body any) {
 		c.w.Header().Set("Content-Length", strconv.Itoa(len(encoded)))
 		c.w.WriteHeader(http.StatusOK)
 		_, _ = c.w.Write(encoded[:len(encoded)/2])
-		if flusher, ok := c.w.(http.Flusher); ok {
-			flusher.Flush()
-		}
+		c.flush()
 		panic(http.ErrAbortHandler) // the documented way to cut a connection
 	case FaultWrongContentType:
 		encoded, err := json.Marshal(body)

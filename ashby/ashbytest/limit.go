@@ -34,12 +34,17 @@ func (s *Simulator) withinLimit(c *call) bool {
 // throttle answers 429. Its body is not documented for these endpoints; this is the one documented for reports.
 func (s *Simulator) throttle(c *call, after time.Duration, partner bool) {
 	message := "Too many requests for this API key."
-	if after > 0 {
-		c.w.Header().Set("Retry-After", strconv.Itoa(int((after+time.Second-1)/time.Second)))
-	}
+	c.retryAfter(after)
 	if partner {
 		c.w.Header().Set("X-RateLimit-Scope", "integration-partner")
 		message = "Too many requests across all customers of this integration partner."
 	}
 	s.fail(c, http.StatusTooManyRequests, failure{code: "rate_limit_exceeded", message: message})
+}
+
+// retryAfter sets the header, in whole seconds; none for zero.
+func (c *call) retryAfter(after time.Duration) {
+	if after > 0 {
+		c.w.Header().Set("Retry-After", strconv.Itoa(int((after+time.Second-1)/time.Second)))
+	}
 }

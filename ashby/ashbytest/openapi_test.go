@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -58,11 +59,30 @@ func openDocument(t *testing.T, name string) *v3.Document {
 	return &model.Model
 }
 
+// mayDocument is loaded once for all tests that only read it, one after another: nothing says that the validator may be
+// used by several at once.
+var mayDocument struct {
+	sync.Mutex
+	model *v3.Document
+	valid validator.Validator
+}
+
+func lockMayDocument(t *testing.T) (*v3.Document, validator.Validator) {
+	t.Helper()
+	may := &mayDocument
+	may.Lock()
+	t.Cleanup(may.Unlock)
+	if may.model == nil {
+		may.model = openDocument(t, "openapi-2026-05.json")
+		keepPaths(may.model, slices.Collect(maps.Keys(endpoints(newCatalogue()))))
+		may.valid = validator.NewValidatorFromV3Model(may.model)
+	}
+	return may.model, may.valid
+}
+
 func TestAnswersFollowAshbysDocument(t *testing.T) {
 	t.Parallel()
-	model := openDocument(t, "openapi-2026-05.json")
-	keepPaths(model, slices.Collect(maps.Keys(endpoints(newCatalogue()))))
-	valid := validator.NewValidatorFromV3Model(model)
+	model, valid := lockMayDocument(t)
 	b := setup(t, 45, Options{})
 	all := b.org.Postings()
 	type ask struct{ method, body string }
@@ -121,7 +141,7 @@ func TestFormBFollowsTheLaterDocument(t *testing.T) {
 // not among them.
 func TestWebhooksFollowAshbysDocument(t *testing.T) {
 	t.Parallel()
-	model := openDocument(t, "openapi-2026-05.json")
+	model, _ := lockMayDocument(t)
 	b := setup(t, 1, Options{})
 	p := b.org.Postings()[0]
 	e := &edit{o: b.org, at: time.Now()}

@@ -17,7 +17,8 @@ type Organization struct {
 	// All that follows is guarded by sim.mu.
 	rev         int64 // rises with every change; sync tokens are revisions
 	lost        []revisions
-	resumed     bool // loaded, and not changed since
+	tokensFrom  int64 // tokens and cursors of passes that began before have expired
+	resumed     bool  // loaded, and not changed since
 	last        time.Time
 	keyCount    int
 	created     int // postings generated so far, which numbers the next

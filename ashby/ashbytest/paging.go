@@ -26,18 +26,36 @@ type bookmark struct {
 	start int64
 	// seq is the place behind which the next page begins; zero in tokens.
 	seq int64
+	// page is the number of the page that a cursor leads to.
+	page int64
+	// issued is when it was given, in Unix milliseconds, where there is Options.TokenAge.
+	issued int64
+	// nonce tells tokens apart that stand for the same.
+	nonce int64
 }
+
+// fields are the numbers in their order in a text, where zeros at the end are left out.
+func (b *bookmark) fields() []*int64 {
+	return []*int64{&b.since, &b.start, &b.seq, &b.page, &b.issued, &b.nonce}
+}
+
+// leastFields are there even where they are zero.
+const leastFields = 3
 
 func (s *Simulator) encode(b bookmark) string {
 	raw := append([]byte{}, s.instance[:]...)
 	raw = binary.BigEndian.AppendUint32(raw, b.params)
-	raw = binary.AppendVarint(raw, b.since)
-	raw = binary.AppendVarint(raw, b.start)
-	raw = binary.AppendVarint(raw, b.seq)
+	fields := b.fields()
+	for len(fields) > leastFields && *fields[len(fields)-1] == 0 {
+		fields = fields[:len(fields)-1]
+	}
+	for _, field := range fields {
+		raw = binary.AppendVarint(raw, *field)
+	}
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-func (s *Simulator) decode(text string, want uint32) (bookmark, bool) {
+func (s *Simulator) decode(text string) (bookmark, bool) {
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil || len(raw) < instanceSize+4 || [instanceSize]byte(raw) != s.instance {
 		return bookmark{}, false
@@ -45,14 +63,17 @@ func (s *Simulator) decode(text string, want uint32) (bookmark, bool) {
 	rest := raw[instanceSize:]
 	b := bookmark{params: binary.BigEndian.Uint32(rest)}
 	rest = rest[4:]
-	for _, field := range []*int64{&b.since, &b.start, &b.seq} {
+	for i, field := range b.fields() {
+		if len(rest) == 0 && i >= leastFields {
+			break
+		}
 		value, n := binary.Varint(rest)
 		if n <= 0 {
 			return bookmark{}, false
 		}
 		*field, rest = value, rest[n:]
 	}
-	return b, len(rest) == 0 && b.params == want
+	return b, len(rest) == 0
 }
 
 // page answers one page of a listing in the order in which records were made. A token may come alone or beside the
@@ -69,36 +90,85 @@ func (o *Organization) page(c *call, rows []*record, fits func(*record) bool, sh
 		limit = maxPage
 	}
 	out := result{rows: make([]any, 0, limit), paged: true}
+	ends := bookmark{params: at.params, start: at.start, issued: o.issuedAt(c)}
+	if c.fault != nil {
+		out.before = shownAt(rows, at.seq, show)
+		if c.fault.Kind == FaultFreshToken {
+			ends.nonce = int64(o.sim.served)
+		}
+	}
+	next := at
+	next.page, next.issued = max(1, at.page)+1, ends.issued
 	for _, r := range after(rows, at.seq) {
 		if r.rev <= at.since || !fits(r) {
 			continue
 		}
 		if len(out.rows) == limit {
-			out.next = o.sim.encode(at)
-			return out, nil
+			out.next = o.sim.encode(next)
+			break
 		}
 		out.rows = append(out.rows, show(r))
-		at.seq = r.seq
+		next.seq = r.seq
 	}
-	out.token = o.sim.encode(bookmark{params: at.params, start: at.start})
+	if out.next == "" {
+		out.token = o.sim.encode(ends)
+	}
+	if c.fault != nil {
+		out.here, out.ends = o.sim.encode(next), o.sim.encode(ends)
+	}
 	return out, nil
+}
+
+// issuedAt is the time from which a token or cursor ages.
+func (o *Organization) issuedAt(c *call) int64 {
+	if o.sim.opts.TokenAge == 0 {
+		return 0
+	}
+	return c.at.UnixMilli()
+}
+
+// isOld says whether a token or cursor has expired.
+func (o *Organization) isOld(b bookmark, c *call) bool {
+	age := o.sim.opts.TokenAge
+	return b.start < o.tokensFrom || age > 0 && b.issued > 0 && c.at.UnixMilli()-b.issued > age.Milliseconds()
+}
+
+// ExpireTokens makes all sync tokens and cursors that were given so far expire.
+func (o *Organization) ExpireTokens() {
+	o.sim.mu.Lock()
+	defer o.sim.mu.Unlock()
+	o.tokensFrom = o.nextRev()
+}
+
+// shownAt shows the record of a place; nil when it is not there.
+func shownAt(rows []*record, seq int64, show func(*record) any) any {
+	if from := after(rows, seq-1); seq > 0 && len(from) > 0 && from[0].seq == seq {
+		return show(from[0])
+	}
+	return nil
 }
 
 // position says where the page begins.
 func (o *Organization) position(c *call) (bookmark, *failure) {
 	hash := paramsHash(o.id, c)
 	if cursor := c.params.text("cursor"); cursor != "" && cursor != "start" {
-		at, ok := o.sim.decode(cursor, hash)
-		if !ok || at.seq == 0 || !o.remembers(at.start) {
+		at, ok := o.sim.decode(cursor)
+		if !ok || at.params != hash || at.seq == 0 || !o.remembers(at.start) {
 			return bookmark{}, &failure{code: "cursor_invalid", message: "The cursor is not valid."}
+		}
+		if o.isOld(at, c) {
+			return bookmark{}, &failure{code: "next_cursor_expired", message: "The cursor has expired."}
 		}
 		return at, nil
 	}
 	at := bookmark{params: hash, start: o.rev}
 	if token := c.params.text("syncToken"); token != "" {
-		before, ok := o.sim.decode(token, hash)
-		if !ok || before.seq != 0 || !o.remembers(before.start) {
+		before, ok := o.sim.decode(token)
+		if !ok || before.params != hash || before.seq != 0 || !o.remembers(before.start) {
 			return bookmark{}, &failure{code: "sync_token_invalid", message: "The sync token is not valid."}
+		}
+		if o.isOld(before, c) {
+			return bookmark{}, &failure{code: "sync_token_expired", message: "The sync token has expired."}
 		}
 		at.since = before.start
 	}

@@ -27,6 +27,8 @@ type Options struct {
 	Latency time.Duration
 	// ErrorForm is the form of error envelopes; zero means FormA.
 	ErrorForm ErrorForm
+	// TokenAge is how long sync tokens and cursors are good; zero is for ever. How long Ashby's are is not documented.
+	TokenAge time.Duration
 	// UnsignedPings leaves the signature off pings. Whether Ashby signs them is not documented.
 	UnsignedPings bool
 }
@@ -40,16 +42,17 @@ type Simulator struct {
 	client    *http.Client
 	routes    map[string]endpoint
 
-	mu       sync.Mutex
-	orgs     map[string]*Organization
-	keys     map[string]*apiKey
-	faults   []*Fault
-	taken    map[FaultKind]int
-	requests journal[Request]
-	attempts journal[Attempt]
-	served   uint64
-	failures uint64 // error envelopes sent, for FormAlternating
-	onChange func(org, posting string, at time.Time)
+	mu         sync.Mutex
+	orgs       map[string]*Organization
+	keys       map[string]*apiKey
+	faults     []*Fault
+	taken      map[FaultKind]int
+	takenNames map[string]int
+	requests   journal[Request]
+	attempts   journal[Attempt]
+	served     uint64
+	failures   uint64 // error envelopes sent, for FormAlternating
+	onChange   func(org, posting string, at time.Time)
 
 	// lifetime runs from New to Close. Deliveries outlive the edits that cause them and belong to no caller's context, so
 	// that this one is kept.
@@ -76,13 +79,14 @@ func New(opts Options) *Simulator {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Simulator{
-		opts:      opts,
-		catalogue: newCatalogue(),
-		client:    deliveryClient(),
-		orgs:      make(map[string]*Organization),
-		keys:      make(map[string]*apiKey),
-		taken:     make(map[FaultKind]int),
-		idle:      make(chan struct{}),
+		opts:       opts,
+		catalogue:  newCatalogue(),
+		client:     deliveryClient(),
+		orgs:       make(map[string]*Organization),
+		keys:       make(map[string]*apiKey),
+		taken:      make(map[FaultKind]int),
+		takenNames: make(map[string]int),
+		idle:       make(chan struct{}),
 	}
 	close(s.idle)
 	s.lifetime, s.stop = context.WithCancel(context.Background())
@@ -91,7 +95,8 @@ func New(opts Options) *Simulator {
 	return s
 }
 
-// Close stops all webhook deliveries and returns when they have ended. Requests that hang in FaultTimeout are let go.
+// Close stops all webhook deliveries and returns when they have ended. Requests that hang in FaultTimeout or FaultSlowBody
+// are let go.
 func (s *Simulator) Close() {
 	s.mu.Lock()
 	s.closed = true

@@ -36,6 +36,7 @@ type savedOrganization struct {
 	Intranet    string        `json:"intranet"`
 	Rev         int64         `json:"rev"`
 	Lost        []revisions   `json:"lost"`
+	TokensFrom  int64         `json:"tokensFrom,omitempty"`
 	Last        time.Time     `json:"last"`
 	KeyCount    int           `json:"keyCount"`
 	Created     int           `json:"created"`
@@ -119,7 +120,7 @@ func (s *Simulator) snapshot() snapshot {
 func (o *Organization) saved() savedOrganization {
 	out := savedOrganization{
 		Slug: o.slug, Name: o.name, ID: o.id, Board: o.board, Intranet: o.intranet,
-		Rev: o.rev, Lost: slices.Clone(o.lost), Last: o.last, KeyCount: o.keyCount, Created: o.created, Home: o.home,
+		Rev: o.rev, Lost: slices.Clone(o.lost), TokensFrom: o.tokensFrom, Last: o.last, KeyCount: o.keyCount, Created: o.created, Home: o.home,
 		Jobs: o.jobs.saved(), Locations: o.locations.saved(), Departments: o.departments.saved(),
 		Tables:   make(map[string]savedTable, len(o.tables)),
 		Postings: make([]savedPosting, 0, len(o.order)), Keys: []savedKey{}, Webhooks: make([]savedWebhook, 0, len(o.webhooks)),

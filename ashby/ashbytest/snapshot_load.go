@@ -82,7 +82,7 @@ func readSnapshot(raw []byte) (snapshot, error) {
 func (s *Simulator) restored(from savedOrganization, keys map[string]*apiKey) (*Organization, error) {
 	o := &Organization{
 		sim: s, slug: from.Slug, name: from.Name, id: from.ID, board: from.Board, intranet: from.Intranet,
-		rev: from.Rev, lost: from.Lost, resumed: true, last: from.Last,
+		rev: from.Rev, lost: from.Lost, tokensFrom: from.TokensFrom, resumed: true, last: from.Last,
 		keyCount: from.KeyCount, created: from.Created, home: from.Home,
 		tables: make(map[string]*table), postings: make(map[string]*posting, len(from.Postings)), byJob: make(map[string][]*posting),
 		muted: from.Muted, frozen: from.Frozen, shuffle: from.Shuffle, copies: from.Copies,
