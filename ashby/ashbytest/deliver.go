@@ -97,7 +97,7 @@ func (s *Simulator) deliver(d delivery) {
 	}
 	for n := 1; ; n++ {
 		status := s.attempt(d, n)
-		if status >= 200 && status < 300 {
+		if isGood(status) {
 			return
 		}
 		if slices.Contains(neverRetried, status) || n == maxAttempts {

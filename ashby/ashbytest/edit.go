@@ -111,9 +111,9 @@ func (o *Organization) SetListed(id string, listed bool) bool {
 	return o.change(id, func(p *posting) { p.listed = listed })
 }
 
-// SetInternal moves a posting to the internal board, or back to the external one.
+// SetInternal moves a posting to the primary internal board, or back to the primary external one.
 func (o *Organization) SetInternal(id string, internal bool) bool {
-	return o.change(id, func(p *posting) { p.internal = internal })
+	return o.change(id, func(p *posting) { p.internal, p.board = internal, "" })
 }
 
 // Retitle gives a posting another title.

@@ -50,6 +50,20 @@ func endpoints(c catalogue) map[string]endpoint {
 		"jobInterviewPlan.info": {
 			scope: scopeJobs, required: []string{"jobId"}, run: (*Organization).jobPlan, params: map[string]rule{"jobId": isID},
 		},
+		"webhook.create": {
+			scope: scopeKeysWrite, required: []string{"webhookType", "requestUrl", "secretToken"}, act: (*Organization).createWebhook,
+			params: map[string]rule{"webhookType": isWord(actions...), "requestUrl": isURL, "secretToken": isText},
+		},
+		"webhook.info": {
+			scope: scopeKeys, required: []string{"webhookId"}, run: (*Organization).webhookInfo, params: map[string]rule{"webhookId": isID},
+		},
+		"webhook.update": {
+			scope: scopeKeysWrite, required: []string{"webhookId", "enabled|requestUrl|secretToken"}, act: (*Organization).updateWebhook,
+			params: map[string]rule{"webhookId": isID, "enabled": isFlag, "requestUrl": isURL, "secretToken": isText},
+		},
+		"webhook.delete": {
+			scope: scopeKeysWrite, required: []string{"webhookId"}, run: (*Organization).deleteWebhook, params: map[string]rule{"webhookId": isID},
+		},
 		"user.listInterviewerPauses": {
 			scope: scopeOrganization, required: []string{"userId"}, run: (*Organization).pauses, params: map[string]rule{"userId": isID},
 		},
@@ -64,14 +78,6 @@ func (o *Organization) keyInfo(c *call) (result, *failure) {
 	return result{one: map[string]any{
 		"title": c.access.title, "createdAt": instant(c.access.createdAt), "scopes": append([]string{}, c.access.scopes...),
 	}}, nil
-}
-
-// boardList has the field moreDataAvailable without taking paging parameters, as the May document shows it.
-func (o *Organization) boardList(*call) (result, *failure) {
-	return result{rows: []any{
-		map[string]any{"id": o.board, "title": o.name, "isInternal": false},
-		map[string]any{"id": o.intranet, "title": o.name + " (internal)", "isInternal": true},
-	}, paged: true}, nil
 }
 
 // jobPlan answers jobInterviewPlan.info: the plan of a job with its stages and what is done in them.

@@ -13,18 +13,21 @@ func (o *Organization) postingVisible(p *posting, key *apiKey) bool {
 }
 
 // postingList answers jobPosting.list: published postings of one board, listed or not. Without a board that is the
-// external one; a posting on the internal board alone is not on it.
+// primary external one; what stands on another is not on it.
 //
 // https://developers.ashbyhq.com/reference/jobpostinglist
 func (o *Organization) postingList(c *call) (result, *failure) {
 	board := c.params.text("jobBoardId")
-	if board != "" && board != o.board && board != o.intranet {
+	if board == "" {
+		board = o.board
+	}
+	if _, known := o.boardNamed(board); !known {
 		return result{}, &failure{code: "invalid_input", message: "There is no such job board.", parameter: "jobBoardId"}
 	}
 	rows := make([]any, 0, len(o.order))
 	for _, p := range o.order {
 		switch {
-		case p.internal != (board == o.intranet && board != ""),
+		case o.boardOf(p) != board,
 			!p.published && !c.params.flag("includeUnpublishedJobPostings"),
 			!p.listed && c.params.flag("listedOnly"),
 			!o.postingVisible(p, c.access):

@@ -26,7 +26,7 @@ var nullableIn = func() map[string][]string {
 		"interview.info": interview, "interview.list": interview, "interviewEvent.list": interview, "interviewSchedule.list": interview,
 		"job.list": {"archivedAt"}, "opening.info": {"archivedAt"}, "opening.list": {"archivedAt"}, "opening.search": {"archivedAt"},
 		"offer.info": offer, "offer.list": offer, "surveySubmission.list": {"choice"},
-		"user.listInterviewerPauses": {"comment", "endsAt"},
+		"user.listInterviewerPauses": {"comment", "endsAt"}, "webhook": slices.Concat(application, offer, interview),
 	}
 }()
 

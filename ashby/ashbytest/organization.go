@@ -12,7 +12,7 @@ type Organization struct {
 	name     string
 	id       string
 	board    string // id of the primary external job board
-	intranet string // id of the internal job board
+	intranet string // id of the primary internal job board
 
 	// All that follows is guarded by sim.mu.
 	rev         int64 // rises with every change; sync tokens are revisions
@@ -30,7 +30,9 @@ type Organization struct {
 	postings    map[string]*posting
 	order       []*posting
 	byJob       map[string][]*posting
+	boards      []board // further ones
 	webhooks    []*webhook
+	hooksMade   int // webhook settings made so far, which numbers the next
 	muted       bool
 	frozen      bool
 	shuffle     time.Duration

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -98,6 +99,12 @@ func isText(v any) bool { _, ok := v.(string); return ok }
 func isID(v any) bool {
 	s, ok := v.(string)
 	return ok && uuidPattern.MatchString(s)
+}
+
+func isURL(v any) bool {
+	s, ok := v.(string)
+	target, err := url.Parse(s)
+	return ok && err == nil && target.Host != ""
 }
 
 // isMillis accepts a time in Unix milliseconds.

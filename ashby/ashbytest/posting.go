@@ -21,6 +21,7 @@ type posting struct {
 	published        bool
 	listed           bool
 	internal         bool
+	board            string // empty for the primary board, external or internal
 	departmentID     string
 	locationID       string
 	secondary        []string
@@ -80,6 +81,8 @@ type PostingState struct {
 	Status   string
 	Listed   bool
 	Internal bool
+	// Board is the id of the board that it stands on.
+	Board string
 	// JobStatus and Confidential are the job's.
 	JobStatus       string
 	Confidential    bool
@@ -123,7 +126,7 @@ func (o *Organization) Posting(id string) (PostingState, bool) {
 
 func (o *Organization) stateOf(p *posting) PostingState {
 	state := PostingState{
-		ID: p.id, JobID: p.jobID, Title: p.title, Status: p.status(), Listed: p.listed, Internal: p.internal,
+		ID: p.id, JobID: p.jobID, Title: p.title, Status: p.status(), Listed: p.listed, Internal: p.internal, Board: o.boardOf(p),
 		DescriptionHTML: p.html(), LocationName: o.nameOf(&o.locations, p.locationID),
 		TeamName: o.nameOf(&o.departments, p.departmentID), Places: o.places(p), UpdatedAt: p.updated,
 	}

@@ -29,6 +29,9 @@ type Options struct {
 	ErrorForm ErrorForm
 	// TokenAge is how long sync tokens and cursors are good; zero is for ever. How long Ashby's are is not documented.
 	TokenAge time.Duration
+	// QuietChildren leaves a candidate, an application or a schedule as it was when a note, an entry or an event of it
+	// changes. What Ashby does is not documented.
+	QuietChildren bool
 	// UnsignedPings leaves the signature off pings. Whether Ashby signs them is not documented.
 	UnsignedPings bool
 }

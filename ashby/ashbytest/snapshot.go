@@ -45,14 +45,16 @@ type savedOrganization struct {
 	Locations   []savedRecord `json:"locations"`
 	Departments []savedRecord `json:"departments"`
 	// Tables has all other kinds.
-	Tables   map[string]savedTable `json:"tables,omitempty"`
-	Postings []savedPosting        `json:"postings"`
-	Keys     []savedKey            `json:"keys"`
-	Webhooks []savedWebhook        `json:"webhooks"`
-	Muted    bool                  `json:"muted"`
-	Frozen   bool                  `json:"frozen"`
-	Shuffle  time.Duration         `json:"shuffle"`
-	Copies   int                   `json:"copies"`
+	Tables    map[string]savedTable `json:"tables,omitempty"`
+	Postings  []savedPosting        `json:"postings"`
+	Keys      []savedKey            `json:"keys"`
+	Webhooks  []savedWebhook        `json:"webhooks"`
+	HooksMade int                   `json:"hooksMade,omitempty"`
+	Boards    []savedBoard          `json:"boards,omitempty"`
+	Muted     bool                  `json:"muted"`
+	Frozen    bool                  `json:"frozen"`
+	Shuffle   time.Duration         `json:"shuffle"`
+	Copies    int                   `json:"copies"`
 }
 
 // savedTable is a table of generated records.
@@ -83,7 +85,14 @@ type savedKey struct {
 	Used         int       `json:"used"`
 }
 
+type savedBoard struct {
+	ID       string `json:"id"`
+	Title    string `json:"title"`
+	Internal bool   `json:"internal"`
+}
+
 type savedWebhook struct {
+	ID      string `json:"id,omitempty"`
 	Action  string `json:"action"`
 	URL     string `json:"url"`
 	Secret  string `json:"secret"`
@@ -124,7 +133,7 @@ func (o *Organization) saved() savedOrganization {
 		Jobs: o.jobs.saved(), Locations: o.locations.saved(), Departments: o.departments.saved(),
 		Tables:   make(map[string]savedTable, len(o.tables)),
 		Postings: make([]savedPosting, 0, len(o.order)), Keys: []savedKey{}, Webhooks: make([]savedWebhook, 0, len(o.webhooks)),
-		Muted: o.muted, Frozen: o.frozen, Shuffle: o.shuffle, Copies: o.copies,
+		HooksMade: o.hooksMade, Muted: o.muted, Frozen: o.frozen, Shuffle: o.shuffle, Copies: o.copies,
 	}
 	for name, t := range o.tables {
 		if t.made > 0 || len(t.rows) > 0 {
@@ -143,8 +152,11 @@ func (o *Organization) saved() savedOrganization {
 		}
 	}
 	slices.SortFunc(out.Keys, func(a, b savedKey) int { return strings.Compare(a.Value, b.Value) })
+	for _, b := range o.boards {
+		out.Boards = append(out.Boards, savedBoard{ID: b.id, Title: b.title, Internal: b.internal})
+	}
 	for _, w := range o.webhooks {
-		out.Webhooks = append(out.Webhooks, savedWebhook{Action: w.action, URL: w.url, Secret: w.secret, Enabled: w.enabled})
+		out.Webhooks = append(out.Webhooks, savedWebhook{ID: w.id, Action: w.action, URL: w.url, Secret: w.secret, Enabled: w.enabled})
 	}
 	return out
 }

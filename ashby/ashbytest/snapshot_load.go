@@ -85,7 +85,7 @@ func (s *Simulator) restored(from savedOrganization, keys map[string]*apiKey) (*
 		rev: from.Rev, lost: from.Lost, tokensFrom: from.TokensFrom, resumed: true, last: from.Last,
 		keyCount: from.KeyCount, created: from.Created, home: from.Home,
 		tables: make(map[string]*table), postings: make(map[string]*posting, len(from.Postings)), byJob: make(map[string][]*posting),
-		muted: from.Muted, frozen: from.Frozen, shuffle: from.Shuffle, copies: from.Copies,
+		hooksMade: from.HooksMade, muted: from.Muted, frozen: from.Frozen, shuffle: from.Shuffle, copies: from.Copies,
 	}
 	if o.slug == "" || o.id == "" {
 		return nil, errNoID
@@ -117,6 +117,9 @@ func (s *Simulator) restored(from savedOrganization, keys map[string]*apiKey) (*
 		}
 		o.addPosting(p.posting())
 	}
+	for _, b := range from.Boards {
+		o.boards = append(o.boards, board{id: b.ID, title: b.Title, internal: b.Internal})
+	}
 	for _, k := range from.Keys {
 		if k.Value == "" {
 			return nil, fmt.Errorf("key %q: %w", k.Title, errNoID)
@@ -130,7 +133,10 @@ func (s *Simulator) restored(from savedOrganization, keys map[string]*apiKey) (*
 		}
 	}
 	for _, w := range from.Webhooks {
-		o.webhooks = append(o.webhooks, &webhook{action: w.Action, url: w.URL, secret: w.Secret, enabled: w.Enabled})
+		if w.ID == "" { // of a snapshot of version 1
+			w.ID = o.nextWebhookID()
+		}
+		o.webhooks = append(o.webhooks, &webhook{id: w.ID, action: w.Action, url: w.URL, secret: w.Secret, enabled: w.Enabled})
 	}
 	return o, nil
 }

@@ -10,6 +10,7 @@ type savedPosting struct {
 	Published      bool         `json:"published"`
 	Listed         bool         `json:"listed"`
 	Internal       bool         `json:"internal"`
+	Board          string       `json:"board,omitempty"`
 	DepartmentID   string       `json:"departmentId"`
 	LocationID     string       `json:"locationId"`
 	Secondary      []string     `json:"secondary"`
@@ -31,7 +32,7 @@ type savedPosting struct {
 
 func (p *posting) saved() savedPosting {
 	return savedPosting{
-		ID: p.id, JobID: p.jobID, Title: p.title, Published: p.published, Listed: p.listed, Internal: p.internal,
+		ID: p.id, JobID: p.jobID, Title: p.title, Published: p.published, Listed: p.listed, Internal: p.internal, Board: p.board,
 		DepartmentID: p.departmentID, LocationID: p.locationID, Secondary: p.secondary,
 		WorkplaceType: p.workplaceType, EmploymentType: p.employmentType,
 		PublishedOn: p.publishedOn, Deadline: p.deadline, Updated: p.updated,
@@ -42,7 +43,7 @@ func (p *posting) saved() savedPosting {
 
 func (p savedPosting) posting() *posting {
 	return &posting{
-		id: p.ID, jobID: p.JobID, title: p.Title, published: p.Published, listed: p.Listed, internal: p.Internal,
+		id: p.ID, jobID: p.JobID, title: p.Title, published: p.Published, listed: p.Listed, internal: p.Internal, board: p.Board,
 		departmentID: p.DepartmentID, locationID: p.LocationID, secondary: p.Secondary,
 		workplaceType: p.WorkplaceType, employmentType: p.EmploymentType,
 		publishedOn: p.PublishedOn, deadline: p.Deadline, updated: p.Updated,

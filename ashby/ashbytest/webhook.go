@@ -15,13 +15,16 @@ import (
 
 // webhook is one setting: a type, a URL and a secret.
 type webhook struct {
-	action, url, secret string
-	enabled             bool
+	id, action, url, secret string
+	enabled                 bool
 }
 
-// actions are the types of webhooks that this simulator sends.
+// actions are the types of webhooks that can be set up: those of Ashby's own list, less the beta of take-home assignments.
 var actions = []string{
 	"jobCreate", "jobUpdate", "jobPostingUpdate", "jobPostingPublish", "jobPostingUnpublish", "jobPostingDelete", "openingCreate",
+	"interviewPlanTransition", "applicationSubmit", "applicationUpdate", "candidateStageChange", "candidateHire", "candidateDelete",
+	"candidateMerge", "interviewScheduleCreate", "interviewScheduleUpdate", "offerCreate", "offerUpdate", "offerDelete", "pushToHRIS",
+	"surveySubmit", "signatureRequestUpdate",
 }
 
 // Errors of AddWebhook.
@@ -51,19 +54,11 @@ func (o *Organization) AddWebhook(action, endpoint, secret string) error {
 		return fmt.Errorf("adding webhook %s: %w", action, ErrDuplicateWebhook)
 	}
 	if hook == nil {
-		hook = &webhook{action: action, url: endpoint}
-		o.webhooks = append(o.webhooks, hook)
+		hook = o.newWebhook(action, endpoint, secret)
 	}
 	hook.secret = secret
 	s.mu.Unlock()
-
-	body := []byte(`{"action":"ping","data":{"webhookActionType":"ping"}}`)
-	ping := delivery{org: o.slug, action: "ping", url: endpoint, body: body}
-	if !s.opts.UnsignedPings {
-		ping.secret = secret
-	}
-	status := s.attempt(ping, 1)
-	if status < 200 || status >= 300 {
+	if status := o.ping(endpoint, secret); !isGood(status) {
 		return fmt.Errorf("adding webhook %s: %w (status %d)", action, ErrPingFailed, status)
 	}
 	s.mu.Lock()
@@ -71,6 +66,30 @@ func (o *Organization) AddWebhook(action, endpoint, secret string) error {
 	s.mu.Unlock()
 	return nil
 }
+
+// newWebhook adds a setting that is not yet enabled.
+func (o *Organization) newWebhook(action, endpoint, secret string) *webhook {
+	hook := &webhook{id: o.nextWebhookID(), action: action, url: endpoint, secret: secret}
+	o.webhooks = append(o.webhooks, hook)
+	return hook
+}
+
+func (o *Organization) nextWebhookID() string {
+	o.hooksMade++
+	return o.sid("webhook", o.hooksMade)
+}
+
+// ping asks an endpoint whether it is there, and gives its status. It is called without the lock.
+func (o *Organization) ping(endpoint, secret string) (status int) {
+	body := []byte(`{"action":"ping","data":{"webhookActionType":"ping"}}`)
+	ping := delivery{org: o.slug, action: "ping", url: endpoint, body: body}
+	if !o.sim.opts.UnsignedPings {
+		ping.secret = secret
+	}
+	return o.sim.attempt(ping, 1)
+}
+
+func isGood(status int) bool { return status >= 200 && status < 300 }
 
 func (o *Organization) webhook(action, endpoint string) *webhook {
 	for _, w := range o.webhooks {

@@ -25,6 +25,7 @@ type hook struct {
 		Job     map[string]any `json:"job"`
 	} `json:"data"`
 	signed bool
+	raw    []byte
 	path   string
 }
 
@@ -52,7 +53,7 @@ func receive(t *testing.T, secret string, statuses ...int) *receiver {
 		mac := hmac.New(sha256.New, []byte(secret))
 		mac.Write(body)
 		h.signed = req.Header.Get("Ashby-Signature") == "sha256="+hex.EncodeToString(mac.Sum(nil))
-		h.path = req.URL.Path
+		h.path, h.raw = req.URL.Path, body
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		status := http.StatusOK
