@@ -27,8 +27,12 @@ func (c *call) orgSlug() string {
 	return c.access.org.slug
 }
 
-// ServeHTTP answers one request as api.ashbyhq.com would.
+// ServeHTTP answers one request as api.ashbyhq.com would, and the control path where that is on.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.opts.Control && strings.HasPrefix(r.URL.Path, controlPath) {
+		s.control(w, r)
+		return
+	}
 	c := &call{method: strings.TrimPrefix(r.URL.Path, "/"), w: w, r: r, at: s.opts.Now()}
 	s.mu.Lock()
 	s.served++

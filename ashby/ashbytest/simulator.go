@@ -29,6 +29,8 @@ type Options struct {
 	ErrorForm ErrorForm
 	// TokenAge is how long sync tokens and cursors are good; zero is for ever. How long Ashby's are is not documented.
 	TokenAge time.Duration
+	// Control opens the control path, by which whoever reaches the server may change everything in it.
+	Control bool
 	// QuietChildren leaves a candidate, an application or a schedule as it was when a note, an entry or an event of it
 	// changes. What Ashby does is not documented.
 	QuietChildren bool

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http/httptest"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -249,6 +250,29 @@ func TestBrokenSnapshotsChangeNothing(t *testing.T) {
 	if err := sim.Load(strings.NewReader(good)); err == nil {
 		t.Error("loaded over organisations that were there")
 	}
+}
+
+// TestOlderSnapshotsAreRead loads what the program of version 1 saved.
+func TestOlderSnapshotsAreRead(t *testing.T) {
+	t.Parallel()
+	old, err := os.ReadFile("testdata/snapshot-1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := setup(t, 0, Options{}).load(old)
+	b.key = b.org.Keys()[0]
+	if rows := b.good("jobPosting.list", "{}").rows(t); len(rows) != 2 {
+		t.Errorf("%d postings", len(rows))
+	}
+	if hooks := b.org.Webhooks(); len(hooks) != 1 || !uuidPattern.MatchString(hooks[0].ID) || !hooks[0].Enabled {
+		t.Errorf("webhooks %+v", hooks)
+	}
+	b.org.Generate(1)
+	b.org.GenerateCandidates(3)
+	if rows := b.good("brand.list", "{}").rows(t); len(rows) != 2 {
+		t.Errorf("%d brands", len(rows))
+	}
+	b.load(b.save())
 }
 
 // TestSnapshotsForgetNoField fails when a type gets a field and its saved form does not.

@@ -44,7 +44,7 @@ func newDemo(ctx context.Context, dir string, tell func(string)) (*demo, error) 
 	if err != nil {
 		return nil, err
 	}
-	d := &demo{sim: ashbytest.New(ashbytest.Options{Seed: demoSeed}), ln: ln, state: newDemoState(dir), tell: tell}
+	d := &demo{sim: ashbytest.New(ashbytest.Options{Seed: demoSeed, Control: true}), ln: ln, state: newDemoState(dir), tell: tell}
 	isKept, err := d.state.load(d.sim)
 	if err != nil {
 		tell("the demo starts afresh: " + err.Error())

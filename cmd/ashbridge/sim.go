@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -28,6 +30,9 @@ type simOptions struct {
 	latency       time.Duration
 	webhookBase   string
 	webhookSecret string
+	candidates    int
+	faults        []string
+	listFaults    bool
 }
 
 func newSim() *cobra.Command {
@@ -38,20 +43,71 @@ func newSim() *cobra.Command {
 		Long: "Run a simulated Ashby with one organisation, for trying things out.\n\n" +
 			"It prints an API key. Point Ashbridge at it with ASHBRIDGE_ASHBY_URL and ASHBRIDGE_ALLOW_PRIVATE_ASHBY=true,\n" +
 			"register the key, and start the simulator again with --webhook-base and --webhook-secret from the answer\n" +
-			"to have webhooks delivered. The same seed makes the same organisation and the same key.",
+			"to have webhooks delivered. The same seed makes the same organisation and the same key.\n\n" +
+			"--fault name[@page][:method][:count] makes requests fail; it may be given several times, and --list-faults\n" +
+			"prints the names. For example --fault soft-error@2:candidate.list:1 refuses the second page of candidates once.\n\n" +
+			"A running simulator is steered under /_sim/ at its address, by whoever reaches it:\n" +
+			"  GET, POST, DELETE /_sim/faults   {\"name\",\"method\",\"org\",\"count\",\"page\",\"field\"}\n" +
+			"  GET               /_sim/state    counts by organisation and kind\n" +
+			"  POST              /_sim/edit     {\"edit\":\"unpublish\",\"id\",…}; a wrong edit is answered with their names\n" +
+			"  POST              /_sim/webhooks {\"muted\",\"shuffle_ms\",\"copies\"}\n" +
+			"  GET               /_sim/requests what was asked, from ?since= (RFC 3339) on",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runSim(cmd, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.listFaults {
+				return listFaults(cmd.OutOrStdout())
+			}
+			return runSim(cmd, o)
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.addr, "addr", "127.0.0.1:8090", "address to listen on")
 	f.StringVar(&o.organization, "organization", "northwind", "slug of the organisation")
 	f.IntVar(&o.postings, "postings", 40, "how many postings it starts with")
+	f.IntVar(&o.candidates, "candidates", 0, "how many candidates it starts with")
 	f.Uint64Var(&o.seed, "seed", 1, "decides all generated data, and the key")
 	f.DurationVar(&o.churn, "churn", 0, "how often something changes, 0 for never")
 	f.DurationVar(&o.latency, "latency", 0, "how long each answer takes")
 	f.StringVar(&o.webhookBase, "webhook-base", "", "address before the event type, as https://host/hooks/ashby/<token>")
 	f.StringVar(&o.webhookSecret, "webhook-secret", "", "secret that signs the webhooks")
+	f.StringArrayVar(&o.faults, "fault", nil, "fault to switch on, as name[@page][:method][:count]; repeatable")
+	f.BoolVar(&o.listFaults, "list-faults", false, "print the names of all faults, and end")
 	return cmd
+}
+
+// listFaults prints what --fault takes.
+func listFaults(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, f := range ashbytest.Faults() {
+		_, _ = fmt.Fprintf(w, "%s\t%s\n", f.Name, f.Description) // Flush reports it
+	}
+	return w.Flush()
+}
+
+// newSimulation makes the simulator that the flags describe, with its key.
+func newSimulation(o simOptions, log *slog.Logger) (sim *ashbytest.Simulator, org *ashbytest.Organization, key string, err error) {
+	faults := make([]ashbytest.Fault, 0, len(o.faults))
+	for _, text := range o.faults {
+		f, err := ashbytest.ParseFault(text)
+		if err != nil {
+			return nil, nil, "", fmt.Errorf("--fault: %w", err)
+		}
+		faults = append(faults, f)
+	}
+	if o.postings < 0 || o.candidates < 0 {
+		return nil, nil, "", errors.New("--postings and --candidates are numbers from 0")
+	}
+	sim = ashbytest.New(ashbytest.Options{Seed: o.seed, Latency: o.latency, Logger: log, Control: true})
+	for _, f := range faults {
+		sim.Inject(f)
+	}
+	org = sim.AddOrganization(o.organization, o.organization)
+	org.Generate(o.postings)
+	org.GenerateHiring()
+	if o.candidates > 0 {
+		org.GenerateCandidates(o.candidates)
+	}
+	return sim, org, org.AddKey(ashbytest.KeyOptions{Title: "Ashbridge", Scopes: ashbytest.AllScopes()}), nil
 }
 
 func runSim(cmd *cobra.Command, o simOptions) error {
@@ -60,17 +116,17 @@ func runSim(cmd *cobra.Command, o simOptions) error {
 	if err != nil {
 		return err
 	}
-	sim := ashbytest.New(ashbytest.Options{Seed: o.seed, Latency: o.latency, Logger: log})
+	sim, org, key, err := newSimulation(o, log)
+	if err != nil {
+		return err
+	}
 	defer sim.Close()
-	org := sim.AddOrganization(o.organization, o.organization)
-	org.Generate(o.postings)
-	key := org.AddKey(ashbytest.KeyOptions{Title: "Ashbridge"})
 	ln, err := listen(ctx, o.addr, "--addr")
 	if err != nil {
 		return err
 	}
 	out := cmd.OutOrStdout()
-	_, _ = fmt.Fprintf(out, "simulated Ashby   http://%s\nAPI key           %s\n", ln.Addr(), key)
+	_, _ = fmt.Fprintf(out, "simulated Ashby   http://%[1]s\nAPI key           %[2]s\nsteered at        http://%[1]s/_sim/state\n", ln.Addr(), key)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return serveSim(ctx, ln, sim) })
 	g.Go(func() error {
