@@ -25,18 +25,22 @@ const (
 // blanks are written many times over.
 var blanks = bytes.Repeat([]byte(" "), 64<<10)
 
-// bomb is the compressed empty list in bombSize of blanks. It is made once, when it is first wanted.
+// bomb is the compressed empty list in bombSize of blanks. It is made once, when it is first wanted, of parts that follow
+// one another, as a gzip file may have: so that the blanks are compressed only once.
 var bomb = sync.OnceValue(func() []byte {
+	const part = 1 << 20
+	out := zipped([]byte(hollowStart))
+	out = append(out, bytes.Repeat(zipped(bytes.Repeat([]byte(" "), part)), bombSize/part)...)
+	return append(out, zipped([]byte(hollowEnd))...)
+})
+
+func zipped(text []byte) []byte {
 	var out bytes.Buffer
 	w := gzip.NewWriter(&out)
-	_, _ = w.Write([]byte(hollowStart)) // a buffer never fails
-	for range bombSize / len(blanks) {
-		_, _ = w.Write(blanks)
-	}
-	_, _ = w.Write([]byte(hollowEnd))
+	_, _ = w.Write(text) // a buffer never fails
 	_ = w.Close()
 	return out.Bytes()
-})
+}
 
 func (c *call) startBody() {
 	c.status = http.StatusOK
