@@ -116,5 +116,5 @@ func (s *Simulator) succeed(c *call, r result, fault *Fault) {
 		c.json(http.StatusOK, body)
 		return
 	}
-	c.deliverFaulty(fault, body)
+	s.deliverFaulty(c, fault, body)
 }

@@ -33,6 +33,8 @@ type Fault struct {
 	Form ErrorForm
 	// Field is the member of a row that FaultUnknownEnum, FaultNullFields and FaultBadRow touch.
 	Field string
+	// Until is for FaultLate; nil waits for the client or the simulator to end. It has no name, as only a test can close it.
+	Until <-chan struct{}
 }
 
 // Inject switches a fault on. Of several that fit a request, the one injected first is taken.

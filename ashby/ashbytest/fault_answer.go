@@ -72,8 +72,11 @@ func missingPermission(method string) failure {
 }
 
 // deliverFaulty sends a good answer badly.
-func (c *call) deliverFaulty(f *Fault, body any) {
+func (s *Simulator) deliverFaulty(c *call, f *Fault, body any) {
 	switch f.Kind {
+	case FaultLate:
+		s.holdBack(c, f)
+		c.json(http.StatusOK, body)
 	case FaultTruncated:
 		encoded, err := json.Marshal(body)
 		if err != nil {
@@ -97,3 +100,19 @@ func (c *call) deliverFaulty(f *Fault, body any) {
 		c.json(http.StatusOK, body)
 	}
 }
+
+// holdBack waits until the fault lets the answer go.
+func (s *Simulator) holdBack(c *call, f *Fault) {
+	s.late.Add(1)
+	defer s.late.Add(-1)
+	select {
+	case <-f.Until:
+	case <-c.r.Context().Done():
+		panic(http.ErrAbortHandler)
+	case <-s.lifetime.Done():
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// LateAnswers says how many answers are made and held back by FaultLate.
+func (s *Simulator) LateAnswers() int { return int(s.late.Load()) }

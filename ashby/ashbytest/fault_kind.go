@@ -75,6 +75,9 @@ const (
 	FaultFreshToken
 	// FaultNoToken ends a pass without a sync token.
 	FaultNoToken
+	// FaultLate makes the answer at once and sends it when Until is closed: what the client reads is older by then than
+	// what it may have heard of by webhook.
+	FaultLate
 )
 
 // onlyLists are the kinds that make no sense for one object; those that are true not even where Method names one.

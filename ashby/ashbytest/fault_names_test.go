@@ -261,6 +261,28 @@ func TestSlowBodiesEnd(t *testing.T) {
 	asking.Wait()
 }
 
+func TestLateAnswersAreOld(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 1, Options{})
+	p := b.org.Postings()[0]
+	until := make(chan struct{})
+	b.sim.Inject(Fault{Kind: FaultLate, Method: "jobPosting.list", Until: until, Count: 1})
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		got, err := b.do(b.request("jobPosting.list", "{}"))
+		if err != nil || got.rows(t)[0]["title"] != p.Title {
+			t.Errorf("%v %s", err, got.raw)
+		}
+	})
+	eventually(t, "the answer is made", func() bool { return b.sim.LateAnswers() == 1 })
+	b.org.Retitle(p.ID, "Newer")
+	close(until)
+	asking.Wait()
+	if rows := b.good("jobPosting.list", "{}").rows(t); rows[0]["title"] != "Newer" {
+		t.Errorf("%v", rows[0]["title"])
+	}
+}
+
 func TestParseFault(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]Fault{

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -46,6 +47,8 @@ type Simulator struct {
 	instance  [instanceSize]byte // sync tokens of another simulator are invalid here, unless this one was loaded from it
 	client    *http.Client
 	routes    map[string]endpoint
+
+	late atomic.Int32 // answers held back
 
 	mu         sync.Mutex
 	orgs       map[string]*Organization
