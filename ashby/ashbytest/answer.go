@@ -48,6 +48,7 @@ func (c *call) plain(status int, text string) {
 
 func (c *call) write(status int, contentType string, body []byte) {
 	c.status = status
+	c.sim.record(c)
 	c.w.Header().Set("Content-Type", contentType)
 	c.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	c.w.WriteHeader(status)

@@ -8,6 +8,7 @@ import (
 
 // call is one request on its way.
 type call struct {
+	sim    *Simulator
 	method string // Ashby's name of the endpoint
 	key    string
 	access *apiKey
@@ -18,6 +19,8 @@ type call struct {
 	fault  *Fault // nil for most
 	status int
 	id     string // request id
+
+	recorded bool // guarded by mu
 }
 
 func (c *call) orgSlug() string {
@@ -33,7 +36,7 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.control(w, r)
 		return
 	}
-	c := &call{method: strings.TrimPrefix(r.URL.Path, "/"), w: w, r: r, at: s.opts.Now()}
+	c := &call{sim: s, method: strings.TrimPrefix(r.URL.Path, "/"), w: w, r: r, at: s.opts.Now()}
 	s.mu.Lock()
 	s.served++
 	c.id = ulid(c.at.UnixMilli(), s.served)
@@ -62,9 +65,15 @@ func (s *Simulator) pause(c *call) bool {
 	}
 }
 
+// record writes the request into the log, once: before a good answer leaves, so that whoever has read it finds the request
+// in the log, or when there was none.
 func (s *Simulator) record(c *call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if c.recorded {
+		return
+	}
+	c.recorded = true
 	s.requests.add(Request{
 		Org: c.orgSlug(), Key: last4(c.key), Method: c.method, ID: c.params.objectID(), At: c.at, Status: c.status,
 	})

@@ -26,7 +26,7 @@ type kind struct {
 	fits func(*Organization, *record, params) bool
 	// show and showInfo give a record the shape of list and info; nil shows it as it is, or as list does.
 	show, showInfo func(*Organization, *record, params) any
-	// searches are the endpoints that find objects by text.
+	// search is the endpoint that finds objects by text, where there is one.
 	search search
 
 	// count is how many GenerateHiring makes. make gives the body of a generated record, and belongs the id of what the
@@ -54,7 +54,7 @@ var (
 	byDisabled = archive{"includeDisabled", "enabled", false}
 )
 
-// search is an endpoint that finds objects by the text of a field, whole and without regard to case.
+// search is a method that finds objects by the text of a field, whole and without regard to case.
 type search struct {
 	method string
 	params map[string]func(*record) []string // parameter to the texts that it is compared with
