@@ -36,7 +36,7 @@ func (p *poll) token(ctx context.Context, res ashby.Resource) (string, error) {
 	if !res.SyncToken {
 		return "", nil
 	}
-	t, err := p.d.s.opts.Progress.Token(ctx, p.connection.ID, string(res.Kind))
+	t, err := p.d.s.opts.Progress.Token(ctx, p.connection.ID, string(res.Kind), "")
 	switch {
 	case errors.Is(err, mirror.ErrNotFound):
 		return "", nil

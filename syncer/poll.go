@@ -48,7 +48,7 @@ func (d *desk) poll(ctx context.Context, a access) (pollResult, error) {
 	}
 	p := &poll{run: r, started: time.Now()}
 	defer d.dropHeads()
-	if err := d.s.opts.Progress.StartPoll(ctx, d.mandate(), pollClaim); err != nil {
+	if _, err := d.s.opts.Progress.StartPoll(ctx, d.mandate(), pollClaim); err != nil {
 		return pollResult{}, fmt.Errorf("starting the poll: %w", err)
 	}
 	// Webhooks that name no object and came in before the first call are answered by this poll, if it completes. Those

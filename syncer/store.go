@@ -52,15 +52,15 @@ type Store interface {
 // Progress is what is known of a connection's polls. What takes a mandate writes nothing without its lease and returns
 // mirror.ErrLeaseLost, and mirror.ErrPaused or mirror.ErrRemoved for a connection that is.
 type Progress interface {
-	// Token returns the stored token of a kind, mirror.ErrNotFound if there is none.
-	Token(ctx context.Context, connection, kind string) (mirror.Token, error)
+	// Token returns the stored token of a kind's listing, mirror.ErrNotFound if there is none.
+	Token(ctx context.Context, connection, kind, variant string) (mirror.Token, error)
 	// Hold returns the connection's hold, nil if there is none.
 	Hold(ctx context.Context, connection string) (*mirror.Hold, error)
 	// SyncState returns how far the connection's copy is.
 	SyncState(ctx context.Context, connection string) (mirror.SyncState, error)
 	// StartPoll notes the beginning of a poll and puts the next claim off by claim; the postings' total may be 0 while
-	// it is not known.
-	StartPoll(ctx context.Context, m mirror.Mandate, claim time.Duration) error
+	// it is not known. It returns what the poll is started by.
+	StartPoll(ctx context.Context, m mirror.Mandate, claim time.Duration) (mirror.Trigger, error)
 	// Advance notes progress within a poll and puts the next claim off by claim.
 	Advance(ctx context.Context, m mirror.Mandate, done, total int, claim time.Duration) error
 	// FinishPoll notes a complete poll and sets the next one. On the first complete poll it also commits the event

@@ -72,7 +72,7 @@ func (w *world) finishUnit(a *account, u mirror.Unit) {
 	}
 }
 
-func (w *world) Token(ctx context.Context, connection, kind string) (mirror.Token, error) {
+func (w *world) Token(ctx context.Context, connection, kind, _ string) (mirror.Token, error) {
 	if err := w.enter(ctx); err != nil {
 		return mirror.Token{}, err
 	}
@@ -129,15 +129,15 @@ func (w *world) check(m mirror.Mandate) (*account, error) {
 	return a, nil
 }
 
-func (w *world) StartPoll(ctx context.Context, m mirror.Mandate, claim time.Duration) error {
+func (w *world) StartPoll(ctx context.Context, m mirror.Mandate, claim time.Duration) (mirror.Trigger, error) {
 	a, err := w.allowed(ctx, m)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer w.mu.Unlock()
 	now := time.Now()
 	a.sync.PollStartedAt, a.sync.Done, a.sync.Total, a.sync.NextPollAt = &now, 0, 0, now.Add(claim)
-	return nil
+	return mirror.TriggerSchedule, nil
 }
 
 func (w *world) Advance(ctx context.Context, m mirror.Mandate, done, total int, claim time.Duration) error {

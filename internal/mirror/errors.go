@@ -15,6 +15,8 @@ var (
 	ErrDuplicateKey = errors.New("API key already connected")
 	// ErrDuplicateEmployer: another connection has the same employer_ref.
 	ErrDuplicateEmployer = errors.New("employer_ref already connected")
+	// ErrEnded: the hold has ended; there is nothing left to decide.
+	ErrEnded = errors.New("hold ended")
 	// ErrLeaseLost: the partition belongs to another process now; nothing was written.
 	ErrLeaseLost = errors.New("lease lost")
 	// ErrUnavailable: the store cannot be reached; nothing is known to have been written.

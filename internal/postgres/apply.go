@@ -11,9 +11,9 @@ import (
 )
 
 // Apply does one unit of work in one transaction: it checks the lease and that the connection is neither paused nor
-// removed, writes records, decides each listing's next version, and writes event and outbox rows with it. An empty unit
-// does nothing at all, without looking at the lease. mirror.ErrLeaseLost, mirror.ErrPaused, mirror.ErrRemoved: nothing
-// was written.
+// removed, writes records, decides each listing's next version, and writes event, history and outbox rows with it, and
+// then all else that the unit says: inbox rows, token, hold, pass, quarantine, parents. An empty unit does nothing at
+// all, without looking at the lease. mirror.ErrLeaseLost, mirror.ErrPaused, mirror.ErrRemoved: nothing was written.
 func (s Syncer) Apply(ctx context.Context, u mirror.Unit) (mirror.Applied, error) {
 	if u.Empty() {
 		return mirror.Applied{}, nil
@@ -25,12 +25,13 @@ func (s Syncer) Apply(ctx context.Context, u mirror.Unit) (mirror.Applied, error
 			return err
 		}
 		var err error
-		if done.Records, err = applyRecords(ctx, tx, u); err != nil {
+		if done.Records, err = s.db.applyRecords(ctx, tx, u); err != nil {
 			return fmt.Errorf("records: %w", err)
 		}
-		if done.Events, err = applyListings(ctx, tx, u.Connection, u.Listings, u.Origin); err != nil {
+		if done.Made, err = applyListings(ctx, tx, u.Connection, u.Listings, u.Origin); err != nil {
 			return fmt.Errorf("listings: %w", err)
 		}
+		done.Events = len(done.Made)
 		return applyRest(ctx, tx, u)
 	})
 	if err != nil {
@@ -70,32 +71,41 @@ func mayWrite(ctx context.Context, tx *sqlx.Tx, m mirror.Mandate) error {
 	return nil
 }
 
-func applyRecords(ctx context.Context, tx *sqlx.Tx, u mirror.Unit) (int, error) {
+func (d *DB) applyRecords(ctx context.Context, tx *sqlx.Tx, u mirror.Unit) (int, error) {
 	written, err := upsertRecords(ctx, tx, u.Connection, u.Upserts)
 	if err != nil {
 		return 0, err
 	}
 	gone, err := markGone(ctx, tx, u.Connection, u.Gone)
-	return written + gone, err
+	if err != nil {
+		return 0, err
+	}
+	written = append(written, gone...)
+	if d.opts.RecordEvents {
+		if err := queueRecords(ctx, tx, u.Connection, written); err != nil {
+			return 0, fmt.Errorf("queue: %w", err)
+		}
+	}
+	return len(written), nil
 }
 
+// applyRest does what is neither record nor listing, always in the same order, since that is the order of locks.
 func applyRest(ctx context.Context, tx *sqlx.Tx, u mirror.Unit) error {
 	if err := finishInbox(ctx, tx, u.Connection, u.InboxDone); err != nil {
 		return fmt.Errorf("inbox: %w", err)
 	}
-	if u.Token != nil {
-		if err := putToken(ctx, tx, u.Connection, *u.Token); err != nil {
-			return fmt.Errorf("token: %w", err)
-		}
-	}
-	if u.EndHold != "" {
-		if err := clearHold(ctx, tx, u.Connection); err != nil {
-			return fmt.Errorf("hold: %w", err)
-		}
-	}
-	if u.SetHold != nil {
-		if err := putHold(ctx, tx, u.Connection, *u.SetHold); err != nil {
-			return fmt.Errorf("hold: %w", err)
+	for _, part := range []struct {
+		name  string
+		apply func(context.Context, *sqlx.Tx, mirror.Unit) error
+	}{
+		{"token", applyToken},
+		{"hold", applyHold},
+		{"pass", applyPass},
+		{"quarantine", applyQuarantine},
+		{"parents", applyParents},
+	} {
+		if err := part.apply(ctx, tx, u); err != nil {
+			return fmt.Errorf("%s: %w", part.name, err)
 		}
 	}
 	return nil

@@ -252,14 +252,14 @@ func TestConnectionsWithEqualPostingIDsStayApart(t *testing.T) {
 func TestApplyStoresTokensAndHolds(t *testing.T) {
 	b := setup(t)
 	b.connect("acme")
-	if _, err := b.s.Token(t.Context(), "acme", "job"); !errors.Is(err, mirror.ErrNotFound) {
+	if _, err := b.s.Token(t.Context(), "acme", "job", ""); !errors.Is(err, mirror.ErrNotFound) {
 		t.Errorf("no token: %v", err)
 	}
 	u := b.unit("acme")
 	token := mirror.Token{Kind: "job", ParamsHash: []byte("hash"), Token: "opaque"}
 	u.Token, u.SetHold = &token, &mirror.Hold{Postings: []string{"p1", "p2"}, PublicCount: 3, Reason: "vanished"}
 	b.apply(u)
-	got, err := b.s.Token(t.Context(), "acme", "job")
+	got, err := b.s.Token(t.Context(), "acme", "job", "")
 	b.must(err)
 	if diff := cmp.Diff(token, got); diff != "" {
 		t.Error(diff)
@@ -283,7 +283,7 @@ func TestApplyStoresTokensAndHolds(t *testing.T) {
 	if hold, err := b.s.Hold(t.Context(), "acme"); err != nil || hold != nil {
 		t.Errorf("cleared hold: %+v, %v", hold, err)
 	}
-	if _, err := b.s.Token(t.Context(), "acme", "job"); !errors.Is(err, mirror.ErrNotFound) {
+	if _, err := b.s.Token(t.Context(), "acme", "job", ""); !errors.Is(err, mirror.ErrNotFound) {
 		t.Errorf("forgotten token: %v", err)
 	}
 }

@@ -125,6 +125,13 @@ func (b *bundle) setStatus(connection string, status mirror.Status, reason strin
 	return b.s.SetStatus(b.Context(), b.mandate(connection), mirror.StatusChange{Status: status, Reason: reason})
 }
 
+func (b *bundle) start(connection string, claim time.Duration) mirror.Trigger {
+	b.Helper()
+	trigger, err := b.s.StartPoll(b.Context(), b.mandate(connection), claim)
+	b.must(err)
+	return trigger
+}
+
 func (b *bundle) unit(connection string) mirror.Unit {
 	return mirror.Unit{
 		Lease: b.held[mirror.Part(connection)], Connection: connection, Origin: events.OriginPoll,

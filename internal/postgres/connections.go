@@ -19,6 +19,7 @@ type connectionRow struct {
 	EmployerRef    string         `db:"employer_ref"`
 	EmployerName   string         `db:"employer_name"`
 	Status         mirror.Status  `db:"status"`
+	StatusCode     string         `db:"status_code"`
 	StatusReason   string         `db:"status_reason"`
 	StatusSince    time.Time      `db:"status_since"`
 	Modules        pq.StringArray `db:"modules"`
@@ -33,7 +34,7 @@ type connectionRow struct {
 func (r connectionRow) connection() (mirror.Connection, error) {
 	c := mirror.Connection{
 		ID: r.ID, Part: r.Part, EmployerRef: r.EmployerRef, EmployerName: r.EmployerName,
-		Status: r.Status, StatusReason: r.StatusReason, StatusSince: r.StatusSince.UTC(),
+		Status: r.Status, StatusCode: r.StatusCode, StatusReason: r.StatusReason, StatusSince: r.StatusSince.UTC(),
 		Modules: r.Modules, PollInterval: time.Duration(r.PollIntervalS) * time.Second,
 		KeyLast4: r.KeyLast4, WebhookToken: r.WebhookToken, CreatedAt: r.CreatedAt.UTC(),
 	}
@@ -56,11 +57,11 @@ func (g Gateway) Create(ctx context.Context, c mirror.NewConnection) error {
 	return g.db.inTx(ctx, "creating a connection", func(tx *sqlx.Tx) error {
 		if err := mustAffect(1)(tx.ExecContext(ctx, `
 			INSERT INTO connections (id, part, employer_ref, employer_name, status, status_reason, modules,
-				poll_interval_s, key_fingerprint, key_last4, report, webhook_token, created_at, status_since)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, COALESCE($13, now()), COALESCE($14, now()))`,
+				poll_interval_s, key_fingerprint, key_last4, report, webhook_token, created_at, status_since, status_code)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, COALESCE($13, now()), COALESCE($14, now()), $15)`,
 			c.ID, mirror.Part(c.ID), c.EmployerRef, c.EmployerName, c.Status, c.StatusReason, textArray(c.Modules),
 			seconds(c.PollInterval), c.KeyFingerprint, c.KeyLast4, string(report), c.WebhookToken,
-			known(c.CreatedAt), known(c.StatusSince))); err != nil {
+			known(c.CreatedAt), known(c.StatusSince), c.StatusCode)); err != nil {
 			return err
 		}
 		if err := putSecret(ctx, tx, c.ID, secretKey, c.Key); err != nil {
@@ -92,7 +93,8 @@ func (s Syncer) Connection(ctx context.Context, id string) (mirror.Connection, m
 	const doing = "reading a connection"
 	var row connectionRow
 	if err := s.db.x.GetContext(ctx, &row, `
-		SELECT c.id, c.part, c.employer_ref, c.employer_name, c.status, c.status_reason, c.status_since, c.modules,
+		SELECT c.id, c.part, c.employer_ref, c.employer_name, c.status, c.status_code, c.status_reason, c.status_since,
+			c.modules,
 			c.poll_interval_s, c.key_last4, c.report, c.webhook_token, c.created_at, k.sealed AS sealed_key
 		FROM connections c
 		LEFT JOIN secrets k ON k.connection_id = c.id AND k.kind = 'api_key'
@@ -114,7 +116,7 @@ func (g Gateway) KeyInUse(ctx context.Context, fingerprint []byte) (string, erro
 	return id, wrap(ctx, "looking a key up", err)
 }
 
-// MakeDue makes a poll due now. mirror.ErrNotFound, mirror.ErrRemoved.
+// MakeDue makes a poll due now, as one that was asked for, and a slice of records. mirror.ErrNotFound, mirror.ErrRemoved.
 func (g Gateway) MakeDue(ctx context.Context, id string) error {
 	return g.db.inTx(ctx, "making a poll due", func(tx *sqlx.Tx) error {
 		if _, err := lockConnection(ctx, tx, id); err != nil {
@@ -126,12 +128,15 @@ func (g Gateway) MakeDue(ctx context.Context, id string) error {
 
 func makeDue(ctx context.Context, tx *sqlx.Tx, id string) error {
 	return mustAffect(1)(tx.ExecContext(ctx, `
-		UPDATE sync_state SET next_poll_at = clock_timestamp() WHERE connection_id = $1`, id))
+		UPDATE sync_state
+		SET next_poll_at = clock_timestamp(), poll_requested_at = clock_timestamp(), next_records_at = clock_timestamp()
+		WHERE connection_id = $1`, id))
 }
 
 // state is what decides about a connection's changes.
 type state struct {
 	Status mirror.Status `db:"status"`
+	Code   string        `db:"status_code"`
 	Reason string        `db:"status_reason"`
 }
 
@@ -140,7 +145,7 @@ type state struct {
 func lockConnection(ctx context.Context, tx *sqlx.Tx, id string) (state, error) {
 	var s state
 	if err := tx.GetContext(ctx, &s, `
-		SELECT status, status_reason FROM connections WHERE id = $1 FOR NO KEY UPDATE`, id); err != nil {
+		SELECT status, status_code, status_reason FROM connections WHERE id = $1 FOR NO KEY UPDATE`, id); err != nil {
 		return s, err
 	}
 	if s.Status == mirror.StatusRemoved {

@@ -10,8 +10,15 @@ import (
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
-// maxJobs is how many jobs one answer holds at most.
-const maxJobs = 200
+// maxRows is how many rows one answer of the API holds at most.
+const maxRows = 200
+
+func checkLimit(limit int) error {
+	if limit < 1 || limit > maxRows {
+		return fmt.Errorf("limit %d is not within 1 and %d", limit, maxRows)
+	}
+	return nil
+}
 
 // jobRow is a listing as the API shows it.
 type jobRow struct {
@@ -38,8 +45,8 @@ func jobsOf(rows []jobRow) []mirror.JobState {
 // Jobs returns at most q.Limit jobs in the order of mirror.JobCursor. A job that changed after the beginning of a
 // transaction which still runs is left out until that one has ended, so that no job appears later before those returned.
 func (g Gateway) Jobs(ctx context.Context, q mirror.JobQuery) ([]mirror.JobState, error) {
-	if q.Limit < 1 || q.Limit > maxJobs {
-		return nil, fmt.Errorf("reading jobs: limit %d is not within 1 and %d", q.Limit, maxJobs)
+	if err := checkLimit(q.Limit); err != nil {
+		return nil, fmt.Errorf("reading jobs: %w", err)
 	}
 	horizon, err := g.horizon(ctx)
 	if err != nil {
@@ -88,7 +95,7 @@ func (g Gateway) Job(ctx context.Context, connection, posting string) ([]mirror.
 		JOIN sync_state s ON s.connection_id = l.connection_id
 		WHERE l.posting_id = $2 AND (CAST($1 AS text) = '' OR l.connection_id = $1)
 		ORDER BY l.connection_id
-		LIMIT $3`, connection, posting, maxJobs); err != nil {
+		LIMIT $3`, connection, posting, maxRows); err != nil {
 		return nil, wrap(ctx, "reading a job", err)
 	}
 	return jobsOf(rows), nil

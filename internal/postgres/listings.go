@@ -41,24 +41,24 @@ func (s Syncer) Listings(ctx context.Context, connection string) (map[string]mir
 	return listings, nil
 }
 
-// applyListings decides and writes the next state of each posting, and returns how many events that made.
+// applyListings decides and writes the next state of each posting, and returns the events that made.
 func applyListings(
 	ctx context.Context, tx *sqlx.Tx, connection string, wants []mirror.Desired, origin events.Origin,
-) (int, error) {
-	made := 0
+) ([]mirror.Made, error) {
+	var made []mirror.Made
 	for some := range slices.Chunk(lastOfEach(wants), chunk) {
 		current, err := lockListings(ctx, tx, connection, some)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		changes, err := decide(current, some, origin)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		if err := changes.write(ctx, tx, connection); err != nil {
-			return 0, err
+			return nil, err
 		}
-		made += len(changes.entries)
+		made = append(made, changes.made()...)
 	}
 	return made, nil
 }
@@ -102,10 +102,12 @@ func lockListings(
 	return current, nil
 }
 
-// changes are decisions on listings that are to be written. The slices of next, data and entries run side by side.
+// changes are decisions on listings that are to be written. The slices of next, data, diffs and entries run side by side.
 type changes struct {
-	next    []mirror.Listing
-	data    []*events.JobData
+	next []mirror.Listing
+	data []*events.JobData
+	// diffs are the differences from the versions before, as job_history keeps them.
+	diffs   []string
 	entries []entry
 	// translated are listings that stay as they are but for the name of the translation.
 	translated []mirror.Listing
@@ -135,7 +137,12 @@ func decide(current map[string]mirror.Listing, wants []mirror.Desired, origin ev
 		if err != nil {
 			return nil, fmt.Errorf("posting %s: %w", want.Posting, err)
 		}
+		diff, err := diffOf(before, next)
+		if err != nil {
+			return nil, fmt.Errorf("posting %s: %w", want.Posting, err)
+		}
 		next.Posting = want.Posting
+		c.diffs = append(c.diffs, diff)
 		c.next = append(c.next, next)
 		c.data = append(c.data, data)
 		c.entries = append(c.entries, e)
@@ -143,8 +150,21 @@ func decide(current map[string]mirror.Listing, wants []mirror.Desired, origin ev
 	return &c, nil
 }
 
-// write writes listings first, since that is what takes the place of a lock for postings that had no row, then the
-// events and their outbox rows.
+// made lists the events that the changes make.
+func (c *changes) made() []mirror.Made {
+	made := make([]mirror.Made, 0, len(c.entries))
+	for i, e := range c.entries {
+		m := mirror.Made{Posting: e.posting, Type: e.typ}
+		if c.data[i].Reason != nil {
+			m.Reason = *c.data[i].Reason
+		}
+		made = append(made, m)
+	}
+	return made
+}
+
+// write writes listings first, since that is what takes the place of a lock for postings that had no row, then their
+// history, the events and their outbox rows.
 func (c *changes) write(ctx context.Context, tx *sqlx.Tx, connection string) error {
 	if err := noteTranslator(ctx, tx, connection, c.translated); err != nil {
 		return err
@@ -158,6 +178,9 @@ func (c *changes) write(ctx context.Context, tx *sqlx.Tx, connection string) err
 		return err
 	}
 	if err := c.writeListings(ctx, tx, connection, at); err != nil {
+		return err
+	}
+	if err := c.writeHistory(ctx, tx, connection, at); err != nil {
 		return err
 	}
 	return appendEntries(ctx, tx, connection, at, c.entries)

@@ -17,18 +17,22 @@ const (
 	daysAhead = 7
 	// daysKept is how many days the event log goes back.
 	daysKept = 30
-	// purgeBatch bounds how many inbox rows one statement deletes.
+	// purgeBatch bounds how many rows one statement deletes.
 	purgeBatch = 5000
 )
 
 // Maintain makes the event partitions of the coming days, drops those older than 30 days, deletes inbox rows that were
-// processed more than three days ago and forgets replicas that are gone. It is safe to run anywhere at any time, once an
+// processed more than three days ago and what else has outlived its use (see retention.go), and forgets replicas that are
+// gone. It is safe to run anywhere at any time, once an
 // hour or so. What one part cannot do does not keep the others from being done.
 func (d *DB) Maintain(ctx context.Context) error {
 	return errors.Join(
 		d.inTx(ctx, "making event partitions", func(tx *sqlx.Tx) error { return makeEventPartitions(ctx, tx) }),
 		d.dropEventPartitions(ctx),
 		d.purgeInbox(ctx),
+		d.purgeRuns(ctx),
+		d.purgeHistory(ctx),
+		d.purgeHolds(ctx),
 		d.purgeReplicas(ctx),
 	)
 }
@@ -132,40 +136,6 @@ func dropEventPartition(ctx context.Context, tx *sqlx.Tx, day time.Time) error {
 	}
 	_, err := tx.ExecContext(ctx, fmt.Sprintf(`DROP TABLE IF EXISTS %s`, partitionPrefix+day.Format(partitionDay)))
 	return err
-}
-
-// purgeInbox deletes in short statements, so that vacuum and writers get their turn. A webhook that was committed at
-// the moment its connection was removed is never processed, and goes at the same age.
-func (d *DB) purgeInbox(ctx context.Context) error {
-	for {
-		n, err := affected(d.x.ExecContext(ctx, `
-			DELETE FROM webhook_inbox
-			WHERE id IN (
-				(
-					SELECT id
-					FROM webhook_inbox
-					WHERE processed_at < clock_timestamp() - INTERVAL '3 days'
-					ORDER BY processed_at
-					LIMIT $1
-				)
-				UNION ALL
-				(
-					SELECT i.id
-					FROM webhook_inbox i
-					JOIN connections c ON c.id = i.connection_id
-					WHERE i.processed_at IS NULL
-						AND i.received_at < clock_timestamp() - INTERVAL '3 days'
-						AND c.status = 'removed'
-					LIMIT $1
-				)
-			)`, purgeBatch))
-		if err != nil {
-			return wrap(ctx, "purging the inbox", err)
-		}
-		if n < purgeBatch {
-			return nil
-		}
-	}
 }
 
 func (d *DB) purgeReplicas(ctx context.Context) error {

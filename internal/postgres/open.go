@@ -30,6 +30,8 @@ type Options struct {
 	ConnectTimeout time.Duration
 	// IdleInTransactionTimeout ends a transaction whose client went silent, 15 s if zero.
 	IdleInTransactionTimeout time.Duration
+	// RecordEvents has every change of a record put into the queue of the stream RECORDS. Nobody empties it otherwise.
+	RecordEvents bool
 	// AllowUnsafeDurability accepts a server that may lose commits in a power cut. It is meant for tests.
 	AllowUnsafeDurability bool
 	// Logger takes warnings about the set-up; nil discards them.

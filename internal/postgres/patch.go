@@ -11,10 +11,17 @@ import (
 )
 
 // Patch changes a connection. A replaced key makes an unauthorized or degraded connection active, and makes a poll due
-// at once, as resuming and another name do: every public job carries the name. As everywhere, going to or from active
-// commits an event, pausing included. mirror.ErrNotFound, mirror.ErrRemoved, mirror.ErrDuplicateKey.
+// at once, as resuming, other modules and another name do: every public job carries the name. As everywhere, a change of
+// the status commits an event, pausing included. What a module that is taken away had brought is deleted, and units of
+// work that began before are refused. mirror.ErrNotFound, mirror.ErrRemoved, mirror.ErrDuplicateKey.
 func (g Gateway) Patch(ctx context.Context, id string, p mirror.ConnectionPatch) error {
 	return g.db.inTx(ctx, "changing a connection", func(tx *sqlx.Tx) error {
+		if len(p.PurgeKinds) > 0 {
+			// Waits for the Applies that run, and keeps further ones waiting until they see what was decided here.
+			if err := lockApplies(ctx, tx, id); err != nil {
+				return err
+			}
+		}
 		s, err := lockConnection(ctx, tx, id)
 		if err != nil {
 			return err
@@ -34,15 +41,17 @@ func (g Gateway) Patch(ctx context.Context, id string, p mirror.ConnectionPatch)
 		}
 		next := patchedStatus(s.Status, p)
 		if next != s.Status {
-			if _, err := changeStatus(ctx, tx, id, s, next, ""); err != nil {
+			if _, err := changeStatus(ctx, tx, id, s, state{Status: next}); err != nil {
 				return err
 			}
 		}
 		resumed := next != s.Status && next == mirror.StatusActive
-		if p.Key != nil || p.EmployerName != nil || resumed {
-			return makeDue(ctx, tx, id)
+		if p.Key != nil || p.EmployerName != nil || p.Modules != nil || resumed {
+			if err := makeDue(ctx, tx, id); err != nil {
+				return err
+			}
 		}
-		return nil
+		return g.db.patchModules(ctx, tx, id, p)
 	})
 }
 
@@ -82,6 +91,27 @@ func patchSettings(ctx context.Context, tx *sqlx.Tx, id string, p mirror.Connect
 		UPDATE sync_state
 		SET next_poll_at = LEAST(next_poll_at, clock_timestamp() + make_interval(secs => $2))
 		WHERE connection_id = $1`, id, *interval))
+}
+
+// patchModules comes last, since a purge ends with the fence.
+func (d *DB) patchModules(ctx context.Context, tx *sqlx.Tx, id string, p mirror.ConnectionPatch) error {
+	if p.Modules != nil {
+		if err := mustAffect(1)(tx.ExecContext(ctx, `
+			UPDATE connections SET modules = $2 WHERE id = $1`, id, textArray(p.Modules))); err != nil {
+			return err
+		}
+		if _, err := affected(tx.ExecContext(ctx, `
+			DELETE FROM module_state WHERE connection_id = $1 AND module <> ALL($2)`, id, textArray(p.Modules))); err != nil {
+			return err
+		}
+	}
+	if len(p.PurgeKinds) == 0 {
+		return nil
+	}
+	if err := d.purgeKinds(ctx, tx, id, p.PurgeKinds); err != nil {
+		return fmt.Errorf("purging: %w", err)
+	}
+	return fence(ctx, tx, id)
 }
 
 func patchKey(ctx context.Context, tx *sqlx.Tx, id string, k mirror.KeyPatch) error {

@@ -38,7 +38,7 @@ func TestAPollFromClaimToFinish(t *testing.T) {
 		t.Errorf("no partitions: %v, %v", got, err)
 	}
 
-	b.must(b.s.StartPoll(t.Context(), b.mandate("acme"), time.Minute))
+	b.start("acme", time.Minute)
 	b.must(b.s.Advance(t.Context(), b.mandate("acme"), 3, 9, time.Minute))
 	b.must(b.s.FailPoll(t.Context(), b.mandate("acme"), "Ashby timed out.", time.Minute))
 	state, err := b.s.SyncState(t.Context(), "acme")
@@ -78,7 +78,7 @@ func TestAPollFromClaimToFinish(t *testing.T) {
 	if got := due(time.Minute); len(got) != 1 {
 		t.Errorf("made due: %v", got)
 	}
-	if err := b.s.StartPoll(t.Context(), b.mandate("never"), 0); !errors.Is(err, mirror.ErrNotFound) {
+	if _, err := b.s.StartPoll(t.Context(), b.mandate("never"), 0); !errors.Is(err, mirror.ErrNotFound) {
 		t.Errorf("unknown: %v", err)
 	}
 }
@@ -96,7 +96,8 @@ func TestSetStatus(t *testing.T) {
 		{mirror.StatusDegraded, "Ashby is slow.", true, true},
 		{mirror.StatusDegraded, "Ashby is slow.", false, false},
 		{mirror.StatusDegraded, "Ashby is down.", false, true},
-		{mirror.StatusUnauthorized, "Ashby refuses the key.", false, true},
+		{mirror.StatusUnauthorized, "Ashby refuses the key.", true, true},
+		{mirror.StatusDegraded, "Ashby is down.", true, true},
 		{mirror.StatusActive, "", true, true},
 	} {
 		before := b.versions()
@@ -105,7 +106,11 @@ func TestSetStatus(t *testing.T) {
 			t.Errorf("%s %q: event %t, wrote %t, %v", step.status, step.reason, event, wrote, err)
 		}
 	}
-	if diff := cmp.Diff([]string{"acme/ v1 connection.degraded", "acme/ v2 connection.recovered"}, b.pending()); diff != "" {
+	want := []string{
+		"acme/ v1 connection.degraded", "acme/ v2 connection.degraded", "acme/ v3 connection.degraded",
+		"acme/ v4 connection.recovered",
+	}
+	if diff := cmp.Diff(want, b.pending()); diff != "" {
 		t.Error(diff)
 	}
 	if _, err := b.setStatus("acme", mirror.StatusRemoved, ""); err == nil {
@@ -130,7 +135,10 @@ func (b *bundle) verbs(m mirror.Mandate) map[string]func() error {
 			_, err := b.s.Apply(b.Context(), u)
 			return err
 		},
-		"start":   func() error { return b.s.StartPoll(b.Context(), m, time.Minute) },
+		"start": func() error {
+			_, err := b.s.StartPoll(b.Context(), m, time.Minute)
+			return err
+		},
 		"advance": func() error { return b.s.Advance(b.Context(), m, 1, 2, time.Minute) },
 		"fail":    func() error { return b.s.FailPoll(b.Context(), m, "Ashby timed out.", time.Minute) },
 		"finish": func() error {
@@ -193,7 +201,7 @@ func TestNothingIsWrittenForAPausedOrRemovedConnection(t *testing.T) {
 func TestAVerdictIsAboutOneKey(t *testing.T) {
 	b := setup(t)
 	b.connect("acme")
-	b.must(b.s.StartPoll(t.Context(), b.mandate("acme"), time.Hour))
+	b.start("acme", time.Hour)
 	refused := mirror.StatusChange{
 		Status: mirror.StatusUnauthorized, Reason: "Ashby refuses the key.", Key: mirror.Sealed("sealed key acme"),
 		PollWithin: time.Minute,
@@ -216,7 +224,7 @@ func TestAVerdictIsAboutOneKey(t *testing.T) {
 	if in := dueIn(); in > time.Minute+5*time.Second {
 		t.Errorf("the next poll is due in %s", in)
 	}
-	b.must(b.s.StartPoll(t.Context(), b.mandate("acme"), time.Hour))
+	b.start("acme", time.Hour)
 	refused.Reason = "Ashby still refuses the key."
 	if event, err := b.s.SetStatus(t.Context(), b.mandate("acme"), refused); event || err != nil || dueIn() < time.Minute*30 {
 		t.Errorf("a second refusal: %t, %v, the next poll is due in %s", event, err, dueIn())

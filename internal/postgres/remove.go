@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/jmoiron/sqlx"
 
@@ -9,7 +10,8 @@ import (
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
-// Remove deletes the connection's secrets at once, closes its public jobs if asked to, and commits connection.removed.
+// Remove deletes the connection's secrets and sealed records at once, closes its public jobs if asked to, and commits
+// connection.removed.
 // It returns how many events it committed. An Apply that runs already is waited for; one that comes later gets
 // mirror.ErrRemoved. mirror.ErrNotFound, mirror.ErrRemoved.
 func (g Gateway) Remove(ctx context.Context, id string, jobs mirror.Removal) (int, error) {
@@ -19,6 +21,9 @@ func (g Gateway) Remove(ctx context.Context, id string, jobs mirror.Removal) (in
 		if err := lockForRemoval(ctx, tx, id); err != nil {
 			return err
 		}
+		if err := g.db.purgeConnection(ctx, tx, id); err != nil {
+			return fmt.Errorf("purging: %w", err)
+		}
 		if jobs == mirror.CloseJobs {
 			closed, err := closeListings(ctx, tx, id)
 			if err != nil {
@@ -26,7 +31,7 @@ func (g Gateway) Remove(ctx context.Context, id string, jobs mirror.Removal) (in
 			}
 			committed += closed
 		}
-		if err := forget(ctx, tx, id); err != nil {
+		if err := g.db.forget(ctx, tx, id); err != nil {
 			return err
 		}
 		committed++
@@ -40,10 +45,15 @@ func (g Gateway) Remove(ctx context.Context, id string, jobs mirror.Removal) (in
 
 // lockForRemoval waits for the Applies that run, keeps further ones waiting, and locks the connection.
 func lockForRemoval(ctx context.Context, tx *sqlx.Tx, id string) error {
-	if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1, hashtext($2))`, lockRemoval, id); err != nil {
+	if err := lockApplies(ctx, tx, id); err != nil {
 		return err
 	}
 	_, err := lockConnection(ctx, tx, id)
+	return err
+}
+
+func lockApplies(ctx context.Context, tx *sqlx.Tx, id string) error {
+	_, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1, hashtext($2))`, lockRemoval, id)
 	return err
 }
 
@@ -64,11 +74,12 @@ func closeListings(ctx context.Context, tx *sqlx.Tx, connection string) (int, er
 			Posting: posting, Reason: events.ReasonDisconnected, ObservedAt: at,
 		})
 	}
-	return applyListings(ctx, tx, connection, wants, events.OriginRepair)
+	made, err := applyListings(ctx, tx, connection, wants, events.OriginRepair)
+	return len(made), err
 }
 
 // forget deletes what only a live connection needs, and frees its key for another one.
-func forget(ctx context.Context, tx *sqlx.Tx, connection string) error {
+func (d *DB) forget(ctx context.Context, tx *sqlx.Tx, connection string) error {
 	if err := deleteSecrets(ctx, tx, connection); err != nil {
 		return err
 	}
@@ -78,15 +89,23 @@ func forget(ctx context.Context, tx *sqlx.Tx, connection string) error {
 		WHERE connection_id = $1 AND processed_at IS NULL`, connection)); err != nil {
 		return err
 	}
-	if _, err := affected(tx.ExecContext(ctx, `DELETE FROM sync_tokens WHERE connection_id = $1`, connection)); err != nil {
+	if err := endHold(ctx, tx, connection, mirror.HoldDisconnected); err != nil {
 		return err
 	}
-	if err := clearHold(ctx, tx, connection); err != nil {
+	if err := forgetReading(ctx, tx, connection, nil); err != nil {
 		return err
+	}
+	if _, err := affected(tx.ExecContext(ctx, `DELETE FROM module_state WHERE connection_id = $1`, connection)); err != nil {
+		return err
+	}
+	if d.opts.RecordEvents {
+		if err := askPurges(ctx, tx, connection, []string{""}); err != nil {
+			return err
+		}
 	}
 	return mustAffect(1)(tx.ExecContext(ctx, `
 		UPDATE connections
-		SET status = 'removed', status_reason = '', status_since = clock_timestamp(), removed_at = clock_timestamp(),
+		SET status = 'removed', status_code = '', status_reason = '', status_since = clock_timestamp(), removed_at = clock_timestamp(),
 			key_fingerprint = NULL
 		WHERE id = $1`, connection))
 }

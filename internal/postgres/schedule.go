@@ -30,11 +30,68 @@ func (s Syncer) DuePolls(ctx context.Context, parts []int, claim time.Duration, 
 		RETURNING s.connection_id`, intArray(parts), claim.Seconds(), limit); err != nil {
 		return nil, wrap(ctx, "claiming due polls", err)
 	}
+	return hintsOf(mirror.HintPoll, connections), nil
+}
+
+func hintsOf(kind mirror.HintKind, connections []string) []mirror.Hint {
 	hints := make([]mirror.Hint, 0, len(connections))
 	for _, c := range connections {
-		hints = append(hints, mirror.Hint{Connection: c, Kind: mirror.HintPoll})
+		hints = append(hints, mirror.Hint{Connection: c, Kind: kind})
 	}
-	return hints, nil
+	return hints
+}
+
+// DueRecords claims the slices of records that are due in the partitions, as DuePolls does the polls. Connections are
+// left out until their first synchronisation is complete, since jobs come first, and while Ashby refuses the key.
+func (s Syncer) DueRecords(ctx context.Context, parts []int, claim time.Duration, limit int) ([]mirror.Hint, error) {
+	var connections []string
+	if err := s.db.x.SelectContext(ctx, &connections, `
+		WITH due AS (
+			SELECT s.connection_id
+			FROM sync_state s
+			JOIN connections c ON c.id = s.connection_id
+			WHERE s.next_records_at <= clock_timestamp()
+				AND s.first_synced_at IS NOT NULL
+				AND c.part = ANY($1)
+				AND c.status IN ('active', 'degraded')
+			ORDER BY s.next_records_at
+			LIMIT $3
+			FOR UPDATE OF s SKIP LOCKED
+		)
+		UPDATE sync_state s
+		SET next_records_at = clock_timestamp() + make_interval(secs => $2)
+		FROM due d
+		WHERE s.connection_id = d.connection_id
+		RETURNING s.connection_id`, intArray(parts), claim.Seconds(), limit); err != nil {
+		return nil, wrap(ctx, "claiming due records", err)
+	}
+	return hintsOf(mirror.HintRecords, connections), nil
+}
+
+// SpreadPolls has a poll due for each connection that is neither paused nor removed, at a random time within over but
+// never later than it is due already. It returns for how many.
+func (s Syncer) SpreadPolls(ctx context.Context, over time.Duration) (int, error) {
+	return s.db.spreadPolls(ctx, over)
+}
+
+// SpreadPolls has a poll due for each connection that is neither paused nor removed, at a random time within over but
+// never later than it is due already. It returns for how many.
+func (g Gateway) SpreadPolls(ctx context.Context, over time.Duration) (int, error) {
+	return g.db.spreadPolls(ctx, over)
+}
+
+func (d *DB) spreadPolls(ctx context.Context, over time.Duration) (int, error) {
+	var spread int
+	err := retry(ctx, "spreading polls", func() error {
+		var err error
+		spread, err = affected(d.x.ExecContext(ctx, `
+			UPDATE sync_state s
+			SET next_poll_at = LEAST(s.next_poll_at, clock_timestamp() + random() * make_interval(secs => $1))
+			FROM connections c
+			WHERE c.id = s.connection_id AND c.status IN ('active', 'degraded', 'unauthorized')`, over.Seconds()))
+		return err
+	})
+	return spread, err
 }
 
 // OverdueInbox returns a hint for each object with an inbox row older than the sweep's age that is not processed: the

@@ -13,9 +13,9 @@ import (
 )
 
 // SetStatus changes a connection's status, unless it is paused or removed, which is no error, or its key is another by
-// now than the change is about. Going to or from active commits connection.recovered or connection.degraded. It returns
-// true if it committed an event. An unchanged status with the same reason writes nothing. mirror.ErrLeaseLost,
-// mirror.ErrNotFound.
+// now than the change is about. Every change of the status commits an event: connection.recovered where it becomes active,
+// else connection.degraded. It returns true if it committed one. A change of code or reason alone is written without an
+// event, and what is the same in all three writes nothing. mirror.ErrLeaseLost, mirror.ErrNotFound.
 func (s Syncer) SetStatus(ctx context.Context, m mirror.Mandate, c mirror.StatusChange) (bool, error) {
 	switch c.Status {
 	case mirror.StatusActive, mirror.StatusDegraded, mirror.StatusUnauthorized:
@@ -40,7 +40,8 @@ func (s Syncer) SetStatus(ctx context.Context, m mirror.Mandate, c mirror.Status
 				return err
 			}
 		}
-		committed, err = changeStatus(ctx, tx, m.Connection, before, c.Status, c.Reason)
+		committed, err = changeStatus(ctx, tx, m.Connection, before,
+			state{Status: c.Status, Code: c.Code, Reason: c.Reason})
 		return err
 	})
 	if errors.Is(err, mirror.ErrPaused) || errors.Is(err, mirror.ErrRemoved) {
@@ -70,28 +71,24 @@ func pollWithin(ctx context.Context, tx *sqlx.Tx, connection string, d time.Dura
 		WHERE connection_id = $1`, connection, d.Seconds()))
 }
 
-// changeStatus writes the status of a locked connection where it differs, and the event where it goes to or from active.
-func changeStatus(
-	ctx context.Context, tx *sqlx.Tx, connection string, before state, status mirror.Status, reason string,
-) (bool, error) {
-	if before == (state{Status: status, Reason: reason}) {
+// changeStatus writes the state of a locked connection where it differs, and an event where the status does.
+func changeStatus(ctx context.Context, tx *sqlx.Tx, connection string, before, next state) (bool, error) {
+	if before == next {
 		return false, nil
 	}
 	if err := mustAffect(1)(tx.ExecContext(ctx, `
 		UPDATE connections
 		SET status_since = CASE WHEN status = $2 THEN status_since ELSE clock_timestamp() END,
-			status = $2, status_reason = $3
-		WHERE id = $1`, connection, status, reason)); err != nil {
+			status = $2, status_code = $3, status_reason = $4
+		WHERE id = $1`, connection, next.Status, next.Code, next.Reason)); err != nil {
 		return false, err
 	}
-	if before.Status == status {
+	if before.Status == next.Status {
 		return false, nil
 	}
-	switch {
-	case status == mirror.StatusActive:
-		return true, appendConnectionEvent(ctx, tx, connection, events.ConnectionRecovered, connectionFacts{})
-	case before.Status == mirror.StatusActive:
-		return true, appendConnectionEvent(ctx, tx, connection, events.ConnectionDegraded, connectionFacts{})
+	typ := events.ConnectionDegraded
+	if next.Status == mirror.StatusActive {
+		typ = events.ConnectionRecovered
 	}
-	return false, nil
+	return true, appendConnectionEvent(ctx, tx, connection, typ, connectionFacts{})
 }

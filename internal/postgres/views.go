@@ -5,18 +5,18 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 )
 
 // syncRow is a row of sync_state.
 type syncRow struct {
 	NextPollAt     time.Time  `db:"next_poll_at"`
+	NextRecordsAt  time.Time  `db:"next_records_at"`
 	PollStartedAt  *time.Time `db:"poll_started_at"`
 	PollFinishedAt *time.Time `db:"poll_finished_at"`
 	FirstSyncedAt  *time.Time `db:"first_synced_at"`
 	LastVerifiedAt *time.Time `db:"last_verified_at"`
+	RereadUntil    *time.Time `db:"reread_until"`
 	Done           int        `db:"progress_done"`
 	Total          int        `db:"progress_total"`
 	LastError      string     `db:"last_error"`
@@ -24,8 +24,9 @@ type syncRow struct {
 
 func (r syncRow) state() mirror.SyncState {
 	return mirror.SyncState{
-		NextPollAt: r.NextPollAt.UTC(), PollStartedAt: utc(r.PollStartedAt), PollFinishedAt: utc(r.PollFinishedAt),
-		FirstSyncedAt: utc(r.FirstSyncedAt), LastVerifiedAt: utc(r.LastVerifiedAt),
+		NextPollAt: r.NextPollAt.UTC(), NextRecordsAt: r.NextRecordsAt.UTC(),
+		PollStartedAt: utc(r.PollStartedAt), PollFinishedAt: utc(r.PollFinishedAt),
+		FirstSyncedAt: utc(r.FirstSyncedAt), LastVerifiedAt: utc(r.LastVerifiedAt), RereadUntil: utc(r.RereadUntil),
 		Done: r.Done, Total: r.Total, LastError: r.LastError,
 	}
 }
@@ -42,6 +43,7 @@ type viewRow struct {
 	connectionRow
 	syncRow
 	countsRow
+	Quarantined int `db:"quarantined"`
 }
 
 // View returns a connection, removed ones too. mirror.ErrNotFound.
@@ -73,15 +75,17 @@ func (g Gateway) Views(ctx context.Context, after string, limit int) ([]mirror.V
 func (d *DB) views(ctx context.Context, ids []string) ([]mirror.View, error) {
 	var rows []viewRow
 	if err := d.x.SelectContext(ctx, &rows, `
-		SELECT c.id, c.part, c.employer_ref, c.employer_name, c.status, c.status_reason, c.status_since, c.modules,
+		SELECT c.id, c.part, c.employer_ref, c.employer_name, c.status, c.status_code, c.status_reason, c.status_since, c.modules,
 			c.poll_interval_s, c.key_last4, c.report, c.webhook_token, c.created_at,
-			s.next_poll_at, s.poll_started_at, s.poll_finished_at, s.first_synced_at, s.last_verified_at,
-			s.progress_done, s.progress_total, s.last_error,
+			s.next_poll_at, s.next_records_at, s.poll_started_at, s.poll_finished_at, s.first_synced_at,
+			s.last_verified_at, s.reread_until, s.progress_done, s.progress_total, s.last_error,
 			s.postings_at_ashby AS at_ashby,
 			(SELECT count(*) FROM records r
 				WHERE r.connection_id = c.id AND r.kind = 'posting' AND r.gone_at IS NULL) AS mirrored,
 			(SELECT count(*) FROM listings l WHERE l.connection_id = c.id AND l.state = 'open') AS public,
-			COALESCE((SELECT cardinality(h.posting_ids) FROM holds h WHERE h.connection_id = c.id), 0) AS held
+			COALESCE((SELECT cardinality(h.posting_ids) FROM holds h
+				WHERE h.connection_id = c.id AND h.state IN ('open', 'approved')), 0) AS held,
+			(SELECT count(*) FROM quarantine q WHERE q.connection_id = c.id) AS quarantined
 		FROM connections c
 		JOIN sync_state s ON s.connection_id = c.id
 		WHERE c.id = ANY($1)
@@ -89,6 +93,14 @@ func (d *DB) views(ctx context.Context, ids []string) ([]mirror.View, error) {
 		return nil, err
 	}
 	seen, err := webhooksSeen(ctx, d.x, ids)
+	if err != nil {
+		return nil, err
+	}
+	coverage, err := coverageOf(ctx, d.x, ids)
+	if err != nil {
+		return nil, err
+	}
+	modules, err := moduleStates(ctx, d.x, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -100,31 +112,8 @@ func (d *DB) views(ctx context.Context, ids []string) ([]mirror.View, error) {
 		}
 		views = append(views, mirror.View{
 			Connection: c, Sync: r.state(), Counts: mirror.Counts(r.countsRow), Webhooks: seen[r.ID],
+			Coverage: coverage[r.ID], ModuleStates: modules[r.ID], Quarantined: r.Quarantined,
 		})
 	}
 	return views, nil
-}
-
-// webhooksSeen returns, by connection, the webhook settings that showed themselves, by action.
-func webhooksSeen(ctx context.Context, q sqlx.QueryerContext, ids []string) (map[string][]mirror.WebhookSeen, error) {
-	var rows []struct {
-		Connection string     `db:"connection_id"`
-		Action     string     `db:"action"`
-		PingedAt   *time.Time `db:"pinged_at"`
-		LastSeenAt *time.Time `db:"last_seen_at"`
-	}
-	if err := sqlx.SelectContext(ctx, q, &rows, `
-		SELECT connection_id, action, pinged_at, last_seen_at
-		FROM webhook_setup
-		WHERE connection_id = ANY($1)
-		ORDER BY connection_id, action`, textArray(ids)); err != nil {
-		return nil, err
-	}
-	seen := map[string][]mirror.WebhookSeen{}
-	for _, r := range rows {
-		seen[r.Connection] = append(seen[r.Connection], mirror.WebhookSeen{
-			Action: r.Action, PingedAt: utc(r.PingedAt), LastSeenAt: utc(r.LastSeenAt),
-		})
-	}
-	return seen, nil
 }

@@ -1,0 +1,82 @@
+package postgres
+
+import "context"
+
+// purgeInbox deletes what was processed more than three days ago. A webhook that was committed at the moment its
+// connection was removed is never processed, and goes at the same age.
+func (d *DB) purgeInbox(ctx context.Context) error {
+	return d.purge(ctx, "purging the inbox", `
+		DELETE FROM webhook_inbox
+		WHERE id IN (
+			(
+				SELECT id
+				FROM webhook_inbox
+				WHERE processed_at < clock_timestamp() - INTERVAL '3 days'
+				ORDER BY processed_at
+				LIMIT $1
+			)
+			UNION ALL
+			(
+				SELECT i.id
+				FROM webhook_inbox i
+				JOIN connections c ON c.id = i.connection_id
+				WHERE i.processed_at IS NULL
+					AND i.received_at < clock_timestamp() - INTERVAL '3 days'
+					AND c.status = 'removed'
+				LIMIT $1
+			)
+		)`)
+}
+
+// purgeRuns deletes runs that found nothing after three days, since nearly all are such, and others after 30.
+func (d *DB) purgeRuns(ctx context.Context) error {
+	return d.purge(ctx, "purging runs", `
+		DELETE FROM runs
+		WHERE id IN (
+			SELECT id
+			FROM runs
+			WHERE finished_at < now() - INTERVAL '3 days'
+				AND (outcome = 'ok' AND changed = 0 AND events = 0 OR finished_at < now() - INTERVAL '30 days')
+			ORDER BY finished_at
+			LIMIT $1
+		)`)
+}
+
+// purgeHistory deletes what changed of jobs more than 400 days ago: a year can be looked back on, with time to spare.
+func (d *DB) purgeHistory(ctx context.Context) error {
+	return d.purge(ctx, "purging the history of jobs", `
+		DELETE FROM job_history
+		WHERE (connection_id, posting_id, version) IN (
+			SELECT connection_id, posting_id, version
+			FROM job_history
+			WHERE recorded_at < now() - INTERVAL '400 days'
+			ORDER BY recorded_at
+			LIMIT $1
+		)`)
+}
+
+// purgeHolds deletes holds that ended more than 90 days ago.
+func (d *DB) purgeHolds(ctx context.Context) error {
+	return d.purge(ctx, "purging holds", `
+		DELETE FROM holds
+		WHERE id IN (
+			SELECT id
+			FROM holds
+			WHERE state = 'ended' AND ended_at < now() - INTERVAL '90 days'
+			LIMIT $1
+		)`)
+}
+
+// purge runs a statement that deletes as many rows as its parameter says, until there are no more, in short statements,
+// so that vacuum and writers get their turn.
+func (d *DB) purge(ctx context.Context, doing, deletion string) error {
+	for {
+		n, err := affected(d.x.ExecContext(ctx, deletion, purgeBatch))
+		if err != nil {
+			return wrap(ctx, doing, err)
+		}
+		if n < purgeBatch {
+			return nil
+		}
+	}
+}
