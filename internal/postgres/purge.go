@@ -47,24 +47,24 @@ func (d *DB) purgeConnection(ctx context.Context, tx *sqlx.Tx, connection string
 }
 
 // deleteRecords deletes the records of a kind, some at a time, so that no statement runs for long. It goes on from the
-// last id instead of from the start, where the rows lie that it has just deleted.
+// last id instead of from the start, where the rows lie that it has just deleted. The caller keeps Applies out, so that no
+// row moves between the look at its place and the deletion.
 func deleteRecords(ctx context.Context, tx *sqlx.Tx, connection, kind string) error {
 	after := ""
 	for {
 		var last string
 		err := tx.GetContext(ctx, &last, `
-			WITH some AS (
-				SELECT id
+			WITH batch AS (
+				SELECT id, ctid
 				FROM records
 				WHERE connection_id = $1 AND kind = $2 AND id > $3
 				ORDER BY id
 				LIMIT $4
 			), deleted AS (
-				DELETE FROM records r
-				USING some
-				WHERE r.connection_id = $1 AND r.kind = $2 AND r.id = some.id
+				DELETE FROM records
+				WHERE ctid = ANY(ARRAY(SELECT ctid FROM batch))
 			)
-			SELECT id FROM some ORDER BY id DESC LIMIT 1`, connection, kind, after, purgeBatch)
+			SELECT id FROM batch ORDER BY id DESC LIMIT 1`, connection, kind, after, purgeBatch)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
