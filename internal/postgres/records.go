@@ -10,16 +10,16 @@ import (
 
 // recordRow is a row of records without where it stands.
 type recordRow struct {
-	Kind      string          `db:"kind"`
-	ID        string          `db:"id"`
-	Parent    string          `db:"parent_id"`
-	Variant   string          `db:"variant"`
-	Doc       json.RawMessage `db:"doc"`
-	Sealed    []byte          `db:"sealed"`
-	Hash      []byte          `db:"hash"`
-	ListHash  []byte          `db:"list_hash"`
-	UpdatedAt *time.Time      `db:"ashby_updated_at"`
-	FetchedAt time.Time       `db:"fetched_at"`
+	Kind      string     `db:"kind"`
+	ID        string     `db:"id"`
+	Parent    string     `db:"parent_id"`
+	Variant   string     `db:"variant"`
+	Doc       []byte     `db:"doc"`
+	Sealed    []byte     `db:"sealed"`
+	Hash      []byte     `db:"hash"`
+	ListHash  []byte     `db:"list_hash"`
+	UpdatedAt *time.Time `db:"ashby_updated_at"`
+	FetchedAt time.Time  `db:"fetched_at"`
 }
 
 // record leaves Doc nil where the row is sealed, and Sealed where it is not.
