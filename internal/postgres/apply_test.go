@@ -107,7 +107,8 @@ func (b *bundle) versions() map[string]bool {
 	b.Helper()
 	var rows []string
 	for _, table := range []string{
-		"records", "listings", "events", "outbox", "sync_tokens", "holds", "connections", "sync_state",
+		"records", "listings", "events", "outbox", "sync_tokens", "holds", "connections", "sync_state", "job_history", "passes",
+		"pass_pages", "stale_parents", "quarantine", "module_state", "record_outbox",
 	} {
 		var some []string
 		b.must(b.raw.SelectContext(b.Context(), &some,

@@ -3,11 +3,16 @@ package postgres_test
 import (
 	"errors"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/pressly/goose/v3"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bebitcoiner/ashbridge/internal/local/localtest"
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
 	"github.com/bebitcoiner/ashbridge/internal/postgres"
+	"github.com/bebitcoiner/ashbridge/schema/migrations"
 )
 
 func TestMigrationsAtTheSameTime(t *testing.T) {
@@ -48,4 +53,69 @@ func TestCheckSchema(t *testing.T) {
 	if err := db.CheckSchema(t.Context()); !errors.Is(err, postgres.ErrSchemaAhead) {
 		t.Errorf("newer: %v", err)
 	}
+}
+
+// What an installation of before had is there after the migration, and after the way back.
+func TestMigrationsKeepWhatIsThere(t *testing.T) {
+	t.Parallel()
+	url := localtest.Database(t)
+	raw := rawDB(t, url)
+	provider, err := goose.NewProvider(goose.DialectPostgres, raw.DB, migrations.FS, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := provider.UpTo(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	const before = `
+		INSERT INTO connections (id, part, employer_ref, employer_name, status, modules, poll_interval_s, report, webhook_token)
+		VALUES ('acme', 1, 'ref', 'Acme', 'active', '{jobs}', 3600, '{}', 'token');
+		INSERT INTO sync_state (connection_id, next_poll_at) VALUES ('acme', now());
+		INSERT INTO sync_tokens (connection_id, kind, params_hash, token) VALUES ('acme', 'job', 'h', 't');
+		INSERT INTO records (connection_id, kind, id, doc, hash, fetched_at) VALUES ('acme', 'job', 'j1', '{"a": 1}', 'h', now());
+		INSERT INTO holds (connection_id, posting_ids, public_count, reason, created_at)
+		VALUES ('acme', '{p1,p2}', 3, 'vanished', '2026-11-01 10:00:00+00')`
+	if _, err := raw.ExecContext(t.Context(), before); err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, postgres.Options{URL: url})
+	b := &bundle{T: t, db: db, g: db.Gateway(), s: db.Syncer(), raw: raw}
+	keeps := func() {
+		t.Helper()
+		b.must(db.Migrate(t.Context()))
+		hold, token := b.hold(), mirror.Token{Kind: "job", ParamsHash: []byte("h"), Token: "t"}
+		opened := time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC)
+		want := &mirror.Hold{
+			ID: hold.ID, State: mirror.HoldOpen, Postings: []string{"p1", "p2"}, PublicCount: 3, Reason: "vanished", CreatedAt: opened,
+		}
+		if diff := cmp.Diff(want, hold); diff != "" || hold.ID == "" {
+			t.Errorf("hold %q %s", hold.ID, diff)
+		}
+		if view, err := b.g.HeldBy(t.Context(), hold.ID); err != nil || !view.OpenedAt.Equal(opened) {
+			t.Errorf("hold %+v, %v", view, err)
+		}
+		got, err := b.s.Token(t.Context(), "acme", "job", "")
+		b.must(err)
+		if diff := cmp.Diff(token, got); diff != "" {
+			t.Error(diff)
+		}
+		if r := b.record("job", "j1"); r.Version != 1 || string(r.Doc) != `{"a": 1}` || r.ChangedAt.IsZero() {
+			t.Errorf("record %+v", r)
+		}
+	}
+	keeps()
+	b.exec(`
+		INSERT INTO records (connection_id, kind, id, sealed, hash, fetched_at) VALUES ('acme', 'candidate', 'c1', 's', 'h', now());
+		INSERT INTO sync_tokens (connection_id, kind, variant, params_hash, token) VALUES ('acme', 'job', 'archived', 'h', 't');
+		INSERT INTO holds (connection_id, posting_ids, public_count, reason, state) VALUES ('acme', '{}', 1, 'x', 'ended')`)
+	if _, err := provider.DownTo(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	// What the older program does not know is gone, and it writes as it did.
+	if n := b.count(`SELECT (SELECT count(*) FROM records) + (SELECT count(*) FROM sync_tokens) + (SELECT count(*) FROM holds)`); n != 3 {
+		t.Errorf("%d rows after the way back, want 3", n)
+	}
+	b.exec(`INSERT INTO holds (connection_id, posting_ids, public_count, reason) VALUES ('acme', '{p1}', 1, 'x')
+		ON CONFLICT (connection_id) DO NOTHING`)
+	keeps()
 }

@@ -39,6 +39,9 @@ func (g Gateway) Patch(ctx context.Context, id string, p mirror.ConnectionPatch)
 				return err
 			}
 		}
+		if err := g.db.patchModules(ctx, tx, id, p); err != nil {
+			return err
+		}
 		next := patchedStatus(s.Status, p)
 		if next != s.Status {
 			if _, err := changeStatus(ctx, tx, id, s, state{Status: next}); err != nil {
@@ -51,7 +54,10 @@ func (g Gateway) Patch(ctx context.Context, id string, p mirror.ConnectionPatch)
 				return err
 			}
 		}
-		return g.db.patchModules(ctx, tx, id, p)
+		if len(p.PurgeKinds) > 0 {
+			return fence(ctx, tx, id)
+		}
+		return nil
 	})
 }
 
@@ -93,7 +99,7 @@ func patchSettings(ctx context.Context, tx *sqlx.Tx, id string, p mirror.Connect
 		WHERE connection_id = $1`, id, *interval))
 }
 
-// patchModules comes last, since a purge ends with the fence.
+// patchModules replaces the modules and deletes what the kinds to purge have left.
 func (d *DB) patchModules(ctx context.Context, tx *sqlx.Tx, id string, p mirror.ConnectionPatch) error {
 	if p.Modules != nil {
 		if err := mustAffect(1)(tx.ExecContext(ctx, `
@@ -111,7 +117,7 @@ func (d *DB) patchModules(ctx context.Context, tx *sqlx.Tx, id string, p mirror.
 	if err := d.purgeKinds(ctx, tx, id, p.PurgeKinds); err != nil {
 		return fmt.Errorf("purging: %w", err)
 	}
-	return fence(ctx, tx, id)
+	return nil
 }
 
 func patchKey(ctx context.Context, tx *sqlx.Tx, id string, k mirror.KeyPatch) error {

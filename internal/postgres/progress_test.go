@@ -139,6 +139,12 @@ func (b *bundle) verbs(m mirror.Mandate) map[string]func() error {
 			_, err := b.s.StartPoll(b.Context(), m, time.Minute)
 			return err
 		},
+		"start records":  func() error { return b.s.StartRecords(b.Context(), m, time.Minute) },
+		"finish records": func() error { return b.s.FinishRecords(b.Context(), m, time.Minute) },
+		"due records":    func() error { return b.s.MakeRecordsDue(b.Context(), m) },
+		"module": func() error {
+			return b.s.SetModule(b.Context(), m, mirror.ModuleState{Module: "jobs", State: mirror.ModulePaused})
+		},
 		"advance": func() error { return b.s.Advance(b.Context(), m, 1, 2, time.Minute) },
 		"fail":    func() error { return b.s.FailPoll(b.Context(), m, "Ashby timed out.", time.Minute) },
 		"finish": func() error {
@@ -195,6 +201,40 @@ func TestNothingIsWrittenForAPausedOrRemovedConnection(t *testing.T) {
 				t.Errorf("%s wrote for %s", verb, connection)
 			}
 		}
+	}
+}
+
+func TestAStatusHasACode(t *testing.T) {
+	b := setup(t)
+	b.connect("acme")
+	change := mirror.StatusChange{Status: mirror.StatusDegraded, Code: "unreachable", Reason: "Ashby is down."}
+	for _, step := range []struct {
+		code  string
+		event bool
+		write bool
+	}{{"unreachable", true, true}, {"unreachable", false, false}, {"slow", false, true}} {
+		change.Code = step.code
+		before := b.versions()
+		event, err := b.s.SetStatus(t.Context(), b.mandate("acme"), change)
+		if wrote := b.writes(&before) > 0; err != nil || event != step.event || wrote != step.write {
+			t.Errorf("%s: event %t, wrote %t, %v", step.code, event, wrote, err)
+		}
+		view, err := b.g.View(t.Context(), "acme")
+		b.must(err)
+		c, _, err := b.s.Connection(t.Context(), "acme")
+		b.must(err)
+		if view.StatusCode != step.code || c.StatusCode != step.code {
+			t.Errorf("the view says %q, the connection %q", view.StatusCode, c.StatusCode)
+		}
+	}
+	yes := true
+	b.must(b.g.Patch(t.Context(), "acme", mirror.ConnectionPatch{Paused: &yes}))
+	want := []string{"acme/ v1 connection.degraded", "acme/ v2 connection.degraded"}
+	if diff := cmp.Diff(want, b.pending()); diff != "" {
+		t.Error(diff)
+	}
+	if view, err := b.g.View(t.Context(), "acme"); err != nil || view.StatusCode != "" {
+		t.Errorf("paused with the code %q, %v", view.StatusCode, err)
 	}
 }
 

@@ -92,7 +92,7 @@ func applyQuarantine(ctx context.Context, tx *sqlx.Tx, u mirror.Unit) error {
 		}
 		kinds = append(kinds, b.Kind)
 		ids = append(ids, b.ID)
-		reasons = append(reasons, b.Reason)
+		reasons = append(reasons, legible(b.Reason))
 		shapes = append(shapes, string(shape))
 	}
 	// A listing may show one row twice, and a statement may write it only once.

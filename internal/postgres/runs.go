@@ -35,7 +35,7 @@ func (s Syncer) NoteRuns(ctx context.Context, runs []mirror.Run) error {
 		started = append(started, &r.StartedAt)
 		finished = append(finished, &r.FinishedAt)
 		outcomes = append(outcomes, r.Outcome)
-		reasons = append(reasons, r.Reason)
+		reasons = append(reasons, legible(r.Reason))
 		requests = append(requests, r.Requests)
 		rows = append(rows, r.Rows)
 		changed = append(changed, r.Changed)

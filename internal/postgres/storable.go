@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"strconv"
+	"strings"
 )
 
 // replacement is the escape of the character that stands for one that cannot be kept.
@@ -38,6 +39,12 @@ func storable(doc []byte) []byte {
 		i += width
 	}
 	return doc
+}
+
+// legible returns a text with what Postgres refuses in text replaced. It is for sentences, which may quote anything; a key
+// must stay what it is.
+func legible(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // escapeAt reads an escape of the form \uXXXX.
