@@ -16,7 +16,7 @@ import (
 // work that began before are refused. mirror.ErrNotFound, mirror.ErrRemoved, mirror.ErrDuplicateKey.
 func (g Gateway) Patch(ctx context.Context, id string, p mirror.ConnectionPatch) error {
 	return g.db.inTx(ctx, "changing a connection", func(tx *sqlx.Tx) error {
-		if len(p.PurgeKinds) > 0 {
+		if p.Modules != nil || len(p.PurgeKinds) > 0 {
 			// Waits for the Applies that run, and keeps further ones waiting until they see what was decided here.
 			if err := lockApplies(ctx, tx, id); err != nil {
 				return err

@@ -74,16 +74,18 @@ func upsertSome(
 		updated = append(updated, r.UpdatedAt)
 		fetched = append(fetched, &r.FetchedAt)
 	}
+	contents, starts, lengths := packed(sealed)
 	var rows []keyRow
 	err := tx.SelectContext(ctx, &rows, `
 		INSERT INTO records AS r (connection_id, kind, id, parent_id, variant, doc, sealed, hash, list_hash,
 			ashby_updated_at, fetched_at, changed_at)
-		SELECT $1, n.kind, n.id, n.parent, n.variant, CAST(NULLIF(n.doc, '') AS jsonb), NULLIF(n.sealed, ''), n.hash,
-			NULLIF(n.list_hash, ''), n.updated_at, n.fetched_at, clock_timestamp()
+		SELECT $1, n.kind, n.id, n.parent, n.variant, CAST(NULLIF(n.doc, '') AS jsonb),
+			NULLIF(substr(CAST($13 AS bytea), n.start, n.length), ''), n.hash, NULLIF(n.list_hash, ''), n.updated_at,
+			n.fetched_at, clock_timestamp()
 		FROM unnest(CAST($2 AS text[]), CAST($3 AS text[]), CAST($4 AS text[]), CAST($5 AS text[]), CAST($6 AS text[]),
-			CAST($7 AS bytea[]), CAST($8 AS bytea[]), CAST($9 AS bytea[]), CAST($10 AS timestamptz[]),
-			CAST($11 AS timestamptz[]))
-			AS n (kind, id, parent, variant, doc, sealed, hash, list_hash, updated_at, fetched_at)
+			CAST($7 AS bytea[]), CAST($8 AS bytea[]), CAST($9 AS timestamptz[]), CAST($10 AS timestamptz[]),
+			CAST($11 AS integer[]), CAST($12 AS integer[]))
+			AS n (kind, id, parent, variant, doc, hash, list_hash, updated_at, fetched_at, start, length)
 		ORDER BY n.kind, n.id
 		ON CONFLICT (connection_id, kind, id) DO UPDATE
 		SET doc = EXCLUDED.doc, sealed = EXCLUDED.sealed, hash = EXCLUDED.hash, list_hash = EXCLUDED.list_hash,
@@ -98,7 +100,8 @@ func upsertSome(
 			OR EXCLUDED.variant NOT IN ('', r.variant)
 		RETURNING r.kind, r.id`,
 		connection, textArray(kinds), textArray(ids), textArray(parents), textArray(variants), textArray(docs),
-		bytesArray(sealed), bytesArray(hashes), bytesArray(listHashes), timeArray(updated), timeArray(fetched))
+		bytesArray(hashes), bytesArray(listHashes), timeArray(updated), timeArray(fetched), intArray(starts),
+		intArray(lengths), contents)
 	return keysOf(rows), err
 }
 

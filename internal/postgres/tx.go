@@ -16,9 +16,9 @@ import (
 const (
 	lockMigrate  = 7217_0001
 	lockMaintain = 7217_0002
-	// lockRemoval goes with the hash of a connection's id. Applies share it and Remove has it alone. A row lock would not
-	// do: new sharers of a row lock overtake who waits to have it alone, and under a busy synchronisation that wait was
-	// seen not to end; advisory locks are granted in the order in which they are asked for.
+	// lockRemoval goes with the hash of a connection's id. Applies share it; Remove and a change of modules have it alone. A
+	// row lock would not do: new sharers of a row lock overtake who waits to have it alone, and under a busy synchronisation
+	// that wait was seen not to end; advisory locks are granted in the order in which they are asked for.
 	lockRemoval = 7217_0003
 )
 
