@@ -15,6 +15,7 @@ func Types() []Type {
 	return []Type{
 		JobPublished, JobUpdated, JobClosed,
 		ConnectionSynced, ConnectionDegraded, ConnectionRecovered, ConnectionRemoved,
+		RecordChanged, RecordGone,
 	}
 }
 

@@ -1,8 +1,9 @@
 // Package events is the contract with job boards: what Ashbridge publishes on NATS JetStream. It imports the standard
 // library alone, so that a board can depend on it without depending on anything else of Ashbridge.
 //
-// Every message is a CloudEvents 1.0 event in structured JSON mode. Per job, versions rise by one without a gap; no
-// event id occurs twice; the last message on a job's subject carries the job's whole present state.
+// Every message is a CloudEvents 1.0 event in structured JSON mode. On Stream, versions rise by one per job without a
+// gap; no event id occurs twice; the last message on a job's subject carries the job's whole present state. What is
+// promised of RecordsStream stands there.
 package events
 
 import (
@@ -10,7 +11,7 @@ import (
 	"time"
 )
 
-// Stream is the JetStream stream that carries every event.
+// Stream is the JetStream stream that carries every event of jobs and connections.
 const Stream = "JOBS"
 
 // SpecVersion is the CloudEvents version of every event.
@@ -27,7 +28,7 @@ const (
 // Type names what happened.
 type Type string
 
-// The types of this contract.
+// The types of Stream.
 const (
 	JobPublished        Type = "job.published"
 	JobUpdated          Type = "job.updated"
@@ -66,17 +67,17 @@ const (
 // Event is the CloudEvents envelope.
 type Event struct {
 	SpecVersion string `json:"specversion"`
-	// ID is a UUID v7, unique for ever.
+	// ID is a UUID v7, unique for ever; of a record event "<connection>.<kind>.<id>.<version>".
 	ID string `json:"id"`
 	// Source is "/connections/<connection id>".
 	Source string `json:"source"`
 	Type   Type   `json:"type"`
-	// Subject is the posting's id, or the connection's for connection events.
+	// Subject is the posting's id, the connection's for connection events, "<kind>/<id>" for record events.
 	Subject string `json:"subject"`
 	// Time is when the event was published.
 	Time            time.Time `json:"time"`
 	DataContentType string    `json:"datacontenttype"`
-	// Data is a JobData or a ConnectionData.
+	// Data is a JobData, a ConnectionData or a RecordData.
 	Data json.RawMessage `json:"data"`
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -45,17 +46,34 @@ func TestGolden(t *testing.T) {
 // A golden file read into the Go types and written again is the same: no field of the contract is missing in Go.
 func TestGoldenRoundTrip(t *testing.T) {
 	t.Parallel()
-	raw, err := os.ReadFile(filepath.Join("testdata", "job.updated.json"))
-	if err != nil {
-		t.Fatal(err)
+	for typ, data := range map[events.Type]any{
+		events.JobUpdated: &events.JobData{}, events.RecordChanged: &events.RecordData{}, events.RecordGone: &events.RecordData{},
+	} {
+		raw, err := os.ReadFile(filepath.Join("testdata", string(typ)+".json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e events.Event
+		decode(t, raw, &e)
+		decode(t, e.Data, data)
+		e.Data = encode(t, data)
+		if diff := cmp.Diff(string(raw), string(indent(t, encode(t, e)))); diff != "" {
+			t.Errorf("%s (-file +Go):\n%s", typ, diff)
+		}
 	}
-	var e events.Event
-	decode(t, raw, &e)
-	var data events.JobData
-	decode(t, e.Data, &data)
-	e.Data = encode(t, data)
-	if diff := cmp.Diff(string(raw), string(indent(t, encode(t, e)))); diff != "" {
-		t.Errorf("(-file +Go):\n%s", diff)
+}
+
+func TestRecordTooLarge(t *testing.T) {
+	t.Parallel()
+	m := decoded(t, events.RecordChanged)
+	at(m, "data")["record"], at(m, "data")["too_large"] = nil, true
+	eventstest.Validate(t, encode(t, m))
+}
+
+func TestRecordSubject(t *testing.T) {
+	t.Parallel()
+	if got := events.RecordSubject("c", "job", "1"); got != "records.v1.c.job.1" {
+		t.Errorf("subject %q", got)
 	}
 }
 
@@ -108,6 +126,15 @@ func TestBadMessages(t *testing.T) {
 		{"synced without counts", events.ConnectionSynced, func(m object) { delete(at(m, "data"), "counts") }},
 		{"negative counts", events.ConnectionSynced, func(m object) { at(m, "data", "counts")["held"] = -1 }},
 		{"degraded and active", events.ConnectionDegraded, func(m object) { at(m, "data")["status"] = "active" }},
+		{"record id of another form", events.RecordChanged, func(m object) { m["id"] = "0198c0de-1234-7abc-8def-0123456789ab" }},
+		{"record of version 0", events.RecordChanged, func(m object) { at(m, "data")["version"] = 0 }},
+		{"record that is a list", events.RecordChanged, func(m object) { at(m, "data")["record"] = []int{1} }},
+		{"record missing", events.RecordChanged, func(m object) { delete(at(m, "data"), "record") }},
+		{"record null without a reason", events.RecordChanged, func(m object) { at(m, "data")["record"] = nil }},
+		{"sealed record in the open", events.RecordChanged, func(m object) { at(m, "data")["sealed"] = true }},
+		{"too large and there", events.RecordChanged, func(m object) { at(m, "data")["too_large"] = true }},
+		{"record id of two tokens", events.RecordGone, func(m object) { at(m, "data")["id"] = "a.b" }},
+		{"record that does not say if it is sealed", events.RecordGone, func(m object) { delete(at(m, "data"), "sealed") }},
 		{"removed without a choice", events.ConnectionRemoved, func(m object) { delete(at(m, "data"), "jobs") }},
 	}
 	for _, tt := range tests {
@@ -149,6 +176,11 @@ func message(t *testing.T, typ events.Type) []byte {
 	case events.JobPublished, events.JobUpdated, events.JobClosed:
 		e.Subject = "8e7c9a3e-52cf-4d2a-9d3c-6f6c3f1f0a11"
 		e.Data = encode(t, jobData(typ, connection, e.Subject))
+	case events.RecordChanged, events.RecordGone:
+		data := recordData(typ, connection)
+		e.Subject = data.Kind + "/" + data.ID
+		e.ID = fmt.Sprintf("%s.%s.%s.%d", connection, data.Kind, data.ID, data.Version)
+		e.Data = encode(t, data)
 	default:
 		e.Data = encode(t, connectionData(typ))
 	}
@@ -182,6 +214,22 @@ func connectionData(typ events.Type) events.ConnectionData {
 		data.Version = 3
 	case events.ConnectionRemoved:
 		data.Version, data.Status, data.Jobs = 4, "removed", "keep"
+	}
+	return data
+}
+
+// recordData is an open record that changed and a sealed one that is gone.
+func recordData(typ events.Type, connection string) events.RecordData {
+	updated := time.Date(2026, 11, 23, 11, 59, 58, 0, time.UTC)
+	data := events.RecordData{
+		Version: 7, Kind: "job", ID: "5b0f6a38-8f2f-4e37-a3f5-3e9a1a0d7c22", Connection: connection, UpdatedAt: &updated,
+		ObservedAt: time.Date(2026, 11, 23, 11, 59, 59, 500_000_000, time.UTC),
+		Record:     json.RawMessage(`{"id":"5b0f6a38-8f2f-4e37-a3f5-3e9a1a0d7c22","title":"Senior Engineer, R&D","status":"Open"}`),
+	}
+	if typ == events.RecordGone {
+		data.Version, data.Kind, data.ID = 12, "candidate_note", "0d1f2b3c-4e5a-4f60-8a7b-9c0d1e2f3a4b"
+		data.Parent, data.UpdatedAt = "c4d1a7be-2a0f-4d55-9a2e-7f8b6c5d4e3f", nil
+		data.Record, data.Sealed = nil, true
 	}
 	return data
 }
