@@ -78,7 +78,7 @@ func (r *relay) startFrom(ctx context.Context) error {
 }
 
 // jobsInfo asks for the stream's state, after creating it where it is gone.
-func (r *relay) jobsInfo(ctx context.Context) (bus.JobsState, error) {
+func (r *relay) jobsInfo(ctx context.Context) (bus.StreamState, error) {
 	info, err := r.Bus.JobsInfo(ctx)
 	if errors.Is(err, bus.ErrNoStream) {
 		if err = r.Bus.EnsureStreams(ctx); err == nil {
@@ -86,7 +86,7 @@ func (r *relay) jobsInfo(ctx context.Context) (bus.JobsState, error) {
 		}
 	}
 	if err != nil {
-		return bus.JobsState{}, r.busError("auditing the stream", err)
+		return bus.StreamState{}, r.busError("auditing the stream", err)
 	}
 	return info, nil
 }

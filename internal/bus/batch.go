@@ -22,10 +22,10 @@ const (
 	headerRoom = 1 << 10
 )
 
-// Msg is an event on its way to JOBS.
+// Msg is an event on its way to JOBS or RECORDS.
 type Msg struct {
 	Subject string
-	// ID is the event's id, for ever the same.
+	// ID is the event's id; a message that is sent again has the same one.
 	ID      string
 	Version int64
 	Type    events.Type
@@ -33,13 +33,13 @@ type Msg struct {
 	Data []byte
 }
 
-func (m Msg) nats() *nats.Msg {
+func (m Msg) nats(stream string) *nats.Msg {
 	msg := nats.NewMsg(m.Subject)
 	msg.Header[headerID] = []string{m.ID}
 	msg.Header[events.HeaderVersion] = []string{strconv.FormatInt(m.Version, 10)}
 	msg.Header[events.HeaderType] = []string{string(m.Type)}
 	msg.Header[headerContentType] = []string{contentType}
-	msg.Header[jetstream.ExpectedStreamHeader] = []string{StreamJobs}
+	msg.Header[jetstream.ExpectedStreamHeader] = []string{stream}
 	msg.Data = m.Data
 	return msg
 }
@@ -58,6 +58,10 @@ func (b *Bus) Fits(m Msg) bool {
 // ErrNoStream: nothing was stored. ErrUnknownOutcome: see there. Any other error is a refusal by the server, for example
 // of a full stream.
 func (b *Bus) PublishBatch(ctx context.Context, msgs []Msg, expected uint64) (uint64, error) {
+	return b.publishBatch(ctx, StreamJobs, msgs, expected)
+}
+
+func (b *Bus) publishBatch(ctx context.Context, stream string, msgs []Msg, expected uint64) (uint64, error) {
 	if len(msgs) == 0 {
 		return expected, nil
 	}
@@ -69,7 +73,7 @@ func (b *Bus) PublishBatch(ctx context.Context, msgs []Msg, expected uint64) (ui
 		if !b.Fits(m) {
 			return 0, fmt.Errorf("event %s: %w", m.ID, ErrTooLarge)
 		}
-		out[i] = m.nats()
+		out[i] = m.nats(stream)
 	}
 	if !b.nc.IsConnected() {
 		return 0, fmt.Errorf("publishing events: %w", errDisconnected)

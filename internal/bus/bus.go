@@ -40,9 +40,11 @@ type Options struct {
 	Logger    *slog.Logger
 	// Replicas is how many servers keep each stream: 1 (also for 0) or 3.
 	Replicas int
-	// MaxBytesJobs and MaxBytesSpill bound the streams on disk: 4 GiB and 512 MiB where zero. The server refuses a
-	// stream whose bound is above its own limits.
-	MaxBytesJobs, MaxBytesSpill int64
+	// Records says that there is to be a stream RECORDS. Without it none is made, and one that is there is left alone.
+	Records bool
+	// MaxBytesJobs, MaxBytesSpill and MaxBytesRecords bound the streams on disk: 4 GiB, 512 MiB and 4 GiB where zero. The
+	// server refuses a stream whose bound is above its own limits.
+	MaxBytesJobs, MaxBytesSpill, MaxBytesRecords int64
 }
 
 func (o *Options) setDefaults() error {
@@ -55,6 +57,7 @@ func (o *Options) setDefaults() error {
 	setDefault(&o.Replicas, 1)
 	setDefault(&o.MaxBytesJobs, 4<<30)
 	setDefault(&o.MaxBytesSpill, 512<<20)
+	setDefault(&o.MaxBytesRecords, 4<<30)
 	return nil
 }
 

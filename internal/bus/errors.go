@@ -23,6 +23,8 @@ var (
 	ErrTooLarge = errors.New("message is too large")
 	// ErrNoStream means that the stream does not exist, or JetStream does not answer; nothing was stored.
 	ErrNoStream = errors.New("stream is not there")
+	// ErrNoSubject means that an id cannot be a part of a subject; nothing was sent.
+	ErrNoSubject = errors.New("not a token of a subject")
 
 	errDisconnected = errors.New("connection to NATS was lost")
 )

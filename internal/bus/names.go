@@ -15,6 +15,8 @@ const (
 	StreamHints = "HINTS"
 	// StreamJobs carries the events that job boards read.
 	StreamJobs = events.Stream
+	// StreamRecords carries the state of all mirrored records, where that is wanted.
+	StreamRecords = events.RecordsStream
 	// StreamSpill keeps webhooks that arrive while Postgres is down.
 	StreamSpill = "SPILL"
 )
@@ -26,6 +28,8 @@ const (
 	spillSubjects = "spill.*"
 	spillConsumer = "spill"
 	wakeSubject   = "ashbridge.wake.relay"
+	// recordsFence is the one subject of RECORDS that is no record's; see FenceRecords.
+	recordsFence = "ashbridge.fence.records"
 
 	headerID          = "Nats-Msg-Id"
 	headerContentType = "Content-Type"

@@ -22,14 +22,14 @@ const (
 	hintMaxAge = 2 * time.Hour
 	// hintMaxBytes is memory: some hundred thousand hints.
 	hintMaxBytes = 64 << 20
-	// jobsDuplicates is the shortest window that the server takes. Exactly-once rests on the expected last sequence;
+	// shortDuplicates is the shortest window that the server takes. Exactly-once rests on the expected last sequence;
 	// the server's memory of ids survives a purge, and a longer one would refuse the repair that follows.
-	jobsDuplicates = 100 * time.Millisecond
+	shortDuplicates = 100 * time.Millisecond
 )
 
 // streams are the shapes of the streams.
 func (b *Bus) streams() []jetstream.StreamConfig {
-	return []jetstream.StreamConfig{
+	shapes := []jetstream.StreamConfig{
 		{
 			Name:        StreamHints,
 			Description: "Hints that something may have changed at Ashby. Lost with the server, and made again from Postgres.",
@@ -55,7 +55,7 @@ func (b *Bus) streams() []jetstream.StreamConfig {
 			Discard:            jetstream.DiscardNew,
 			MaxBytes:           b.opts.MaxBytesJobs,
 			MaxMsgSize:         MaxMessage,
-			Duplicates:         jobsDuplicates,
+			Duplicates:         shortDuplicates,
 			DenyDelete:         true,
 			AllowDirect:        true,
 			AllowAtomicPublish: true,
@@ -73,6 +73,31 @@ func (b *Bus) streams() []jetstream.StreamConfig {
 			MaxBytes: b.opts.MaxBytesSpill,
 			Replicas: b.opts.Replicas,
 		},
+	}
+	if b.opts.Records {
+		shapes = append(shapes, b.recordsStream())
+	}
+	return shapes
+}
+
+func (b *Bus) recordsStream() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:        StreamRecords,
+		Description: "Present state of each mirrored record, without personal data. Made again from Postgres if lost.",
+		Subjects:    append(events.RecordSubjects(), recordsFence),
+		Retention:   jetstream.LimitsPolicy,
+		Storage:     jetstream.FileStorage,
+		// A newer state replaces the older one. A full stream refuses, as JOBS does: it would else lose the present state
+		// of whichever record changed longest ago.
+		MaxMsgsPerSubject:  1,
+		Discard:            jetstream.DiscardNew,
+		MaxBytes:           b.opts.MaxBytesRecords,
+		MaxMsgSize:         MaxMessage,
+		Duplicates:         shortDuplicates,
+		DenyDelete:         true,
+		AllowDirect:        true,
+		AllowAtomicPublish: true,
+		Replicas:           b.opts.Replicas,
 	}
 }
 

@@ -21,32 +21,6 @@ const (
 
 var errScanBroken = errors.New("reading JOBS was interrupted")
 
-// JobsState is what the server tells of JOBS at little cost.
-type JobsState struct {
-	// Created is when the stream was created, in whole microseconds as Postgres keeps them: another time means another
-	// stream.
-	Created time.Time
-	LastSeq uint64
-	// Messages is how many the stream holds. As long as only the relay writes it never falls but by DropBefore, since a
-	// message above KeptPerSubject leaves when another comes.
-	Messages uint64
-}
-
-// JobsInfo returns the state of JOBS. ErrNoStream if it is gone.
-func (b *Bus) JobsInfo(ctx context.Context) (JobsState, error) {
-	ctx, done := b.call(ctx, apiTimeout)
-	defer done()
-	stream, err := b.js.Stream(ctx, StreamJobs)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return JobsState{}, fmt.Errorf("asking for the state of JOBS: %w", ErrNoStream)
-	}
-	if err != nil {
-		return JobsState{}, fmt.Errorf("asking for the state of JOBS: %w", because(ctx, err))
-	}
-	info := stream.CachedInfo()
-	return JobsState{Created: info.Created.UTC().Truncate(time.Microsecond), LastSeq: info.State.LastSeq, Messages: info.State.Msgs}, nil
-}
-
 // Entry is a message of JOBS without its body.
 type Entry struct {
 	Seq uint64
@@ -117,20 +91,11 @@ func (b *Bus) LastVersions(ctx context.Context) (map[string]Place, uint64, error
 // last sequence stays as it is. It serves the repair of a subject that lost a message in its middle, since what lies
 // before the gap can no longer be part of a history without gaps, and the expiry of jobs that were closed long ago.
 func (b *Bus) DropBefore(ctx context.Context, subject string, seq uint64) error {
-	ctx, done := b.call(ctx, apiTimeout)
-	defer done()
-	stream, err := b.js.Stream(ctx, StreamJobs)
-	if err != nil {
-		return fmt.Errorf("opening JOBS: %w", because(ctx, err))
-	}
 	opts := []jetstream.StreamPurgeOpt{jetstream.WithPurgeSubject(subject)}
 	if seq > 0 {
 		opts = append(opts, jetstream.WithPurgeSequence(seq))
 	}
-	if err := stream.Purge(ctx, opts...); err != nil {
-		return fmt.Errorf("removing messages of a subject: %w", because(ctx, err))
-	}
-	return nil
+	return b.purge(ctx, StreamJobs, opts...)
 }
 
 // scan visits the messages of JOBS from a sequence to the present end, in order and without a gap in the delivery.

@@ -1,0 +1,63 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// StreamState is what the server tells of a stream at little cost.
+type StreamState struct {
+	// Created is when the stream was created, in whole microseconds as Postgres keeps them: another time means another
+	// stream.
+	Created time.Time
+	LastSeq uint64
+	// Messages is how many the stream holds. As long as only the relay writes it never falls but by DropBefore and
+	// PurgeRecords, since a message above what is kept of a subject leaves when another comes.
+	Messages uint64
+}
+
+// JobsInfo returns the state of JOBS. ErrNoStream if it is gone.
+func (b *Bus) JobsInfo(ctx context.Context) (StreamState, error) { return b.info(ctx, StreamJobs) }
+
+// RecordsInfo returns the state of RECORDS. ErrNoStream if it is not there.
+func (b *Bus) RecordsInfo(ctx context.Context) (StreamState, error) {
+	return b.info(ctx, StreamRecords)
+}
+
+func (b *Bus) info(ctx context.Context, name string) (StreamState, error) {
+	ctx, done := b.call(ctx, apiTimeout)
+	defer done()
+	stream, err := b.js.Stream(ctx, name)
+	if err != nil {
+		return StreamState{}, fmt.Errorf("asking for the state of %s: %w", name, streamError(ctx, err))
+	}
+	info := stream.CachedInfo()
+	return StreamState{
+		Created: info.Created.UTC().Truncate(time.Microsecond), LastSeq: info.State.LastSeq, Messages: info.State.Msgs,
+	}, nil
+}
+
+// purge removes messages of a stream; its last sequence stays as it is.
+func (b *Bus) purge(ctx context.Context, name string, opts ...jetstream.StreamPurgeOpt) error {
+	ctx, done := b.call(ctx, apiTimeout)
+	defer done()
+	stream, err := b.js.Stream(ctx, name)
+	if err != nil {
+		return fmt.Errorf("opening %s: %w", name, streamError(ctx, err))
+	}
+	if err := stream.Purge(ctx, opts...); err != nil {
+		return fmt.Errorf("removing messages of %s: %w", name, because(ctx, err))
+	}
+	return nil
+}
+
+func streamError(ctx context.Context, err error) error {
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return ErrNoStream
+	}
+	return because(ctx, err)
+}
