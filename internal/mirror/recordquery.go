@@ -34,3 +34,12 @@ type OutgoingRecord struct {
 	Connection string
 	RecordState
 }
+
+// RecordPurge says whose records the stream RECORDS must forget.
+type RecordPurge struct {
+	Connection string
+	// Kind is empty for all.
+	Kind string
+	// AskedAt tells a purge from a later one of the same.
+	AskedAt time.Time
+}
