@@ -27,9 +27,11 @@ type metrics struct {
 	resyncs, repairs, repaired, dropped    prometheus.Counter
 	expired                                prometheus.Counter
 	failures                               *prometheus.CounterVec
+	records                                recordMetrics
 }
 
-func newMetrics(r prometheus.Registerer) (*metrics, error) {
+// newMetrics registers those of records only where there are any.
+func newMetrics(r prometheus.Registerer, records bool) (*metrics, error) {
 	m := &metrics{
 		outboxRows: gauge("outbox_rows", "Rows that the last read of the outbox returned; a read returns about 1000 at most."),
 		outboxAge:  gauge("outbox_age_seconds", "Age of the oldest event in the outbox, 0 when it is empty."),
@@ -47,6 +49,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		dropped:  counter("dropped_histories_total", "Subjects whose messages before a gap were removed from the stream."),
 		expired:  counter("expired_total", "Jobs closed long ago that were removed from the stream."),
 		failures: counters("failures_total", "Failed attempts to work, by the part that failed.", "part"),
+		records:  newRecordMetrics(),
 	}
 	for _, t := range []events.Type{
 		events.JobPublished, events.JobUpdated, events.JobClosed, events.ConnectionSynced, events.ConnectionDegraded,
@@ -63,15 +66,55 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	for _, f := range []string{failureStore, failureBus} {
 		m.failures.WithLabelValues(f)
 	}
-	for _, c := range []prometheus.Collector{
+	collectors := []prometheus.Collector{
 		m.outboxRows, m.outboxAge, m.held, m.leaseHeld, m.published, m.changedLag, m.committedLag, m.resyncs, m.repairs,
 		m.repaired, m.dropped, m.expired, m.failures,
-	} {
+	}
+	if records {
+		collectors = append(collectors, m.records.collectors()...)
+	}
+	for _, c := range collectors {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the relay's metrics: %w", err)
 		}
 	}
 	return m, nil
+}
+
+// recordMetrics are those of the relay of records.
+type recordMetrics struct {
+	waiting, behind                 prometheus.Gauge
+	published, failures             *prometheus.CounterVec
+	bare, refused, purges, rebuilds prometheus.Counter
+}
+
+func newRecordMetrics() recordMetrics {
+	m := recordMetrics{
+		waiting: gauge("record_outbox_rows", "Changed records that the last look found waiting; a look finds 250 at most."),
+		behind: gauge("record_behind_seconds",
+			"Time since no changed record was waiting, 0 while none is."),
+		published: counters("records_published_total", "States of records published, by type.", "type"),
+		failures:  counters("record_failures_total", "Failed attempts to publish records, by the part that failed.", "part"),
+		bare: counter("records_too_large_total",
+			"States of records published without the object, which was too large for a message."),
+		refused: counter("records_refused_total",
+			"Records that can never be published, since their id cannot be a part of a subject."),
+		purges:   counter("record_purges_total", "How often the stream of records was made to forget a connection or a kind."),
+		rebuilds: counter("record_rebuilds_total", "How often the stream of records was filled anew."),
+	}
+	for _, t := range []events.Type{events.RecordChanged, events.RecordGone} {
+		m.published.WithLabelValues(string(t))
+	}
+	for _, f := range []string{failureStore, failureBus} {
+		m.failures.WithLabelValues(f)
+	}
+	return m
+}
+
+func (m recordMetrics) collectors() []prometheus.Collector {
+	return []prometheus.Collector{
+		m.waiting, m.behind, m.published, m.failures, m.bare, m.refused, m.purges, m.rebuilds,
+	}
 }
 
 const namespace, subsystem = "ashbridge", "relay"

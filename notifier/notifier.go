@@ -6,18 +6,24 @@
 // stream lost messages it publishes them again from the log, with the same ids and versions. Jobs that were closed long
 // ago leave the stream whole; one that opens again goes on with its next version.
 //
-// One relay works, under a lease; others stand by. While NATS or Postgres is away, events wait in the outbox.
+// Where that is wanted, a second relay beside it keeps the present state of every mirrored record on the stream RECORDS.
+// There a message may come twice, and of several changes in a short time only the last is told; no older state ever
+// follows a newer one, and nothing that is sealed leaves the database. A stream that lost something is filled anew.
+//
+// One process relays, under a lease; others stand by. While NATS or Postgres is away, events wait in the outbox.
 package notifier
 
 import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bebitcoiner/ashbridge/internal/bus"
+	"github.com/bebitcoiner/ashbridge/internal/loop"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
@@ -26,12 +32,19 @@ import (
 type Options struct {
 	Store Store
 	Bus   *bus.Bus
+	// Records says that RECORDS is fed, from RecordStore. Where only the store is given, a stream that was fed before is
+	// emptied, since nobody would remove from it what is to be forgotten.
+	Records     bool
+	RecordStore RecordStore
 	// Owner names this process among those that may relay; it must be unique.
 	Owner string
 	// LeaseTTL is how long the lease outlives its last renewal; 15 s where zero. It is renewed three times as often.
 	LeaseTTL time.Duration
 	// Idle is the pause between two looks into an empty outbox; 100 ms where zero.
 	Idle time.Duration
+	// RecordIdle is the pause between two looks for changed records while there are none, 500 ms where zero; a fifth of it
+	// while there are.
+	RecordIdle time.Duration
 	// AuditEvery is the pause between two looks at the stream's state; 10 s where zero.
 	AuditEvery time.Duration
 	// ExpireEvery is the pause between two looks for jobs that were closed longer than mirror.ClosedKept ago, which
@@ -49,6 +62,12 @@ type Options struct {
 func (o *Options) setDefaults() error {
 	if o.Store == nil || o.Bus == nil || o.Owner == "" {
 		return errors.New("notifier needs a store, a bus and an owner")
+	}
+	if o.Records && o.RecordStore == nil {
+		return errors.New("notifier needs a store of records")
+	}
+	if o.RecordIdle <= 0 {
+		o.RecordIdle = 500 * time.Millisecond
 	}
 	if o.LeaseTTL <= 0 {
 		o.LeaseTTL = 15 * time.Second
@@ -88,7 +107,7 @@ func New(o Options) (*Notifier, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
-	m, err := newMetrics(o.Registerer)
+	m, err := newMetrics(o.Registerer, o.Records)
 	if err != nil {
 		return nil, err
 	}
@@ -98,17 +117,56 @@ func New(o Options) (*Notifier, error) {
 // Run relays whenever it holds the lease, until ctx ends. What goes wrong meanwhile is logged, counted and tried again;
 // an error is returned only where nothing could be started.
 func (n *Notifier) Run(ctx context.Context) error {
-	wake := make(chan struct{}, 1)
+	wake, wakeRecords := make(chan struct{}, 1), make(chan struct{}, 1)
 	unsubscribe, err := n.Bus.OnWake(func() {
-		select {
-		case wake <- struct{}{}:
-		default: // a wake-up is waiting already
+		for _, c := range []chan struct{}{wake, wakeRecords} {
+			select {
+			case c <- struct{}{}:
+			default: // a wake-up is waiting already
+			}
 		}
 	})
 	if err != nil {
 		return err
 	}
 	defer unsubscribe()
-	n.runLease(ctx, func(ctx context.Context) { newRelay(n, wake).run(ctx) })
+	n.runLease(ctx, func(ctx context.Context) {
+		var beside sync.WaitGroup
+		beside.Go(func() { n.runRecords(ctx, wakeRecords) })
+		newRelay(n, wake).run(ctx)
+		beside.Wait()
+	})
 	return nil
+}
+
+// attend works until ctx ends: once does what is due, and returns how long there is nothing more to do, unless woken.
+func (n *Notifier) attend(ctx context.Context, wake <-chan struct{}, once func(ctx context.Context) (time.Duration, error)) {
+	wait := loop.Backoff{Min: 50 * time.Millisecond, Max: 5 * time.Second, Jitter: 0.5}
+	for ctx.Err() == nil {
+		pause, err := once(ctx)
+		if err == nil {
+			wait.Reset()
+			pauseFor(ctx, wake, pause)
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		n.Logger.ErrorContext(ctx, "relaying stopped for a moment", "error", err)
+		_ = loop.Sleep(ctx, wait.Next())
+	}
+}
+
+// pauseFor waits until there may be something to do.
+func pauseFor(ctx context.Context, wake <-chan struct{}, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-wake:
+	case <-t.C:
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/bebitcoiner/ashbridge/internal/bus"
-	"github.com/bebitcoiner/ashbridge/internal/loop"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
@@ -56,20 +55,7 @@ func newRelay(n *Notifier, wake <-chan struct{}) *relay {
 // run works until ctx ends.
 func (r *relay) run(ctx context.Context) {
 	defer r.metrics.showOutbox(nil, time.Time{})
-	wait := loop.Backoff{Min: 50 * time.Millisecond, Max: 5 * time.Second, Jitter: 0.5}
-	for ctx.Err() == nil {
-		pause, err := r.runOnce(ctx)
-		if err == nil {
-			wait.Reset()
-			r.pause(ctx, pause)
-			continue
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		r.Logger.ErrorContext(ctx, "relaying stopped for a moment", "error", err)
-		_ = loop.Sleep(ctx, wait.Next())
-	}
+	r.attend(ctx, r.wake, r.runOnce)
 }
 
 // runOnce does what is due and returns how long there is nothing more to do, unless woken.
@@ -271,18 +257,4 @@ func (r *relay) storeError(doing string, err error) error {
 func (r *relay) busError(doing string, err error) error {
 	r.metrics.failures.WithLabelValues(failureBus).Inc()
 	return fmt.Errorf("%s: %w", doing, err)
-}
-
-// pause waits until there may be something to do.
-func (r *relay) pause(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-r.wake:
-	case <-t.C:
-	}
 }

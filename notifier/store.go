@@ -40,3 +40,22 @@ type Store interface {
 	// there. Others are left as they are.
 	Found(ctx context.Context, places []mirror.Place) error
 }
+
+// RecordStore is the side of the database that RECORDS is fed from.
+type RecordStore interface {
+	// PendingRecords returns the present state of the records whose change is not yet told, in the order of their latest
+	// changes, at most limit. One that is not there any more has version 0; one that is sealed has no document.
+	PendingRecords(ctx context.Context, limit int) ([]mirror.OutgoingRecord, error)
+	// RecordsPublished takes the records out again, but for those that changed since they were read.
+	RecordsPublished(ctx context.Context, records []mirror.OutgoingRecord) error
+	// RecordPurges returns whose records the stream must forget, at most limit.
+	RecordPurges(ctx context.Context, limit int) ([]mirror.RecordPurge, error)
+	// RecordsPurged notes that it has, unless it was asked for again.
+	RecordsPurged(ctx context.Context, p mirror.RecordPurge) error
+	// RequeueRecords has every record told again, and returns how many.
+	RequeueRecords(ctx context.Context) (int, error)
+	// StreamStateOf returns what was last noted of a stream, mirror.ErrNotFound if nothing ever was.
+	StreamStateOf(ctx context.Context, stream string) (mirror.StreamState, error)
+	// PutStreamState notes the state of a stream.
+	PutStreamState(ctx context.Context, stream string, s mirror.StreamState) error
+}

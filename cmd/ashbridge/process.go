@@ -99,7 +99,7 @@ func (p *process) open(ctx context.Context, service string) error {
 	}
 	db, err := app.OpenDatabase(ctx, postgres.Options{
 		URL: p.Config.DatabaseURL.Reveal(), ApplicationName: "ashbridge " + service,
-		MaxConns: p.Config.DatabaseMaxConns, Logger: p.Log,
+		MaxConns: p.Config.DatabaseMaxConns, RecordEvents: p.Config.RecordEvents, Logger: p.Log,
 	}, connectPatience)
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func (p *process) open(ctx context.Context, service string) error {
 	}
 	return p.openBus(ctx, bus.Options{
 		URL: p.Config.NATSURL.Reveal(), Name: "ashbridge " + service,
-		CredentialsFile: p.Config.NATSCredsFile, Logger: p.Log,
+		CredentialsFile: p.Config.NATSCredsFile, Records: p.Config.RecordEvents, Logger: p.Log,
 	})
 }
 

@@ -129,7 +129,8 @@ func (u *upProcess) openPostgres(ctx context.Context) error {
 		url = pg.URL()
 	}
 	db, err := app.OpenDatabase(ctx, postgres.Options{
-		URL: url, ApplicationName: "ashbridge up", MaxConns: u.Config.DatabaseMaxConns, Logger: u.Log,
+		URL: url, ApplicationName: "ashbridge up", MaxConns: u.Config.DatabaseMaxConns,
+		RecordEvents: u.Config.RecordEvents, Logger: u.Log,
 	}, connectPatience)
 	if err != nil {
 		return err
@@ -140,7 +141,10 @@ func (u *upProcess) openPostgres(ctx context.Context) error {
 }
 
 func (u *upProcess) openNATS(ctx context.Context) error {
-	o := bus.Options{URL: u.Config.NATSURL.Reveal(), Name: "ashbridge up", CredentialsFile: u.Config.NATSCredsFile, Logger: u.Log}
+	o := bus.Options{
+		URL: u.Config.NATSURL.Reveal(), Name: "ashbridge up", CredentialsFile: u.Config.NATSCredsFile,
+		Records: u.Config.RecordEvents, Logger: u.Log,
+	}
 	if o.URL == "" {
 		server, err := local.StartNATS(local.NATSOptions{
 			Dir: filepath.Join(u.Config.DataDir, "nats"), Addr: u.Config.NATSAddr, AnyPort: true, Logger: u.Log.With("server", "nats"),
@@ -151,6 +155,9 @@ func (u *upProcess) openNATS(ctx context.Context) error {
 		u.closeLater("NATS", server.Stop)
 		o.URL, o.InProcess = server.URL(), server
 		u.say("NATS       %s   stream JOBS, subjects jobs.v1.> and connections.v1.>", server.URL())
+		if o.Records {
+			u.say("           %s   stream RECORDS, subjects records.v1.>", server.URL())
+		}
 	}
 	if err := u.openBus(ctx, o); err != nil {
 		return err

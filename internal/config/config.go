@@ -41,6 +41,7 @@ type Config struct {
 	PollInterval      time.Duration `env:"POLL_INTERVAL" envDefault:"1h" help:"how often each employer is compared with Ashby, at least 1m"`
 	RequestsPerMinute int           `env:"REQUESTS_PER_MINUTE" envDefault:"900" help:"most requests to Ashby for one key; Ashby allows 1000"`
 	Modules           []string      `env:"MODULES" envDefault:"jobs" help:"what may be read of an employer; only jobs so far"`
+	RecordEvents      bool          `env:"RECORD_EVENTS" envDefault:"false" help:"publish changes of all mirrored records on the stream RECORDS"`
 	LeaseTTL          time.Duration `env:"LEASE_TTL" envDefault:"15s" help:"how long a dead process keeps its work from others"`
 
 	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`

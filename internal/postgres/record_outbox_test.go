@@ -10,7 +10,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/internal/postgres"
+	"github.com/bebitcoiner/ashbridge/notifier"
 )
+
+var _ notifier.RecordStore = postgres.Notifier{}
 
 // keep writes a record's next version behind the package's back, as an Apply with record events does.
 func (b *bundle) keep(connection, kind, id, doc string) {
