@@ -43,3 +43,19 @@ func BenchmarkRelayBacklog(b *testing.B) {
 		<-out
 	}
 }
+
+// BenchmarkRecordsBacklog measures changed records of 2 KB that wait, as after a rebuild, with a real database.
+func BenchmarkRecordsBacklog(b *testing.B) {
+	w := fed(b)
+	w.exec(`
+		INSERT INTO records (connection_id, kind, id, doc, hash, fetched_at)
+		SELECT 'acme', 'job', gen_random_uuid(), jsonb_build_object('text', repeat('x', 2000)), 'h', now()
+		FROM generate_series(1, $1)`, b.N)
+	b.ResetTimer()
+	w.feed("a") // its first start queues them all
+	bustest.Eventually(b, "all are told", func() bool {
+		info, err := w.b.RecordsInfo(b.Context())
+		return err == nil && info.LastSeq >= uint64(b.N)
+	})
+	w.told()
+}

@@ -11,16 +11,17 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/goleak"
 
 	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/bus/bustest"
+	"github.com/bebitcoiner/ashbridge/internal/local/localtest"
 	"github.com/bebitcoiner/ashbridge/notifier"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 	"github.com/bebitcoiner/ashbridge/schema/events/eventstest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The database runs without fsync: no test here takes its power away.
+func TestMain(m *testing.M) { localtest.Main(m, localtest.Volatile()) }
 
 // ttl is long enough for a loaded machine and short enough for tests that wait for a lease to end.
 const ttl = time.Second

@@ -12,23 +12,6 @@ import (
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
-// recordBatch collects messages for one atomic publish. A record occurs in it once, since the outbox has it once.
-type recordBatch struct {
-	// rows are all that the batch deals with, also those that need no message.
-	rows  []mirror.OutgoingRecord
-	msgs  []bus.Msg
-	bytes int
-}
-
-// full says that the batch is to be published before the message is added.
-func (b *recordBatch) full(m bus.Msg, limit int) bool {
-	return len(b.msgs) >= limit || (len(b.msgs) > 0 && b.bytes+len(m.Data) > maxBatchBytes)
-}
-
-func (b *recordBatch) add(o mirror.OutgoingRecord, m bus.Msg) {
-	b.rows, b.msgs, b.bytes = append(b.rows, o), append(b.msgs, m), b.bytes+len(m.Data)
-}
-
 // encode returns false for what is not to be published: a record that is not there any more, whose purge follows, and
 // one whose id cannot be a part of a subject.
 func (r *recordRelay) encode(ctx context.Context, o mirror.OutgoingRecord) (m bus.Msg, ok bool) {
