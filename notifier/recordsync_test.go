@@ -65,7 +65,7 @@ func TestRecordsRebuilt(t *testing.T) {
 			w.lose("acme", "job", "39")
 			var looks atomic.Int64
 			r := w.feed("a", func(o *notifier.Options) {
-				o.RecordStore = slowStore{Notifier: w.store, looks: &looks}
+				o.RecordStore = slowStore{Notifier: w.store, beforePending: func() { looks.Add(1) }}
 				o.AuditEvery = time.Nanosecond // before each look
 			})
 			w.told()
@@ -121,27 +121,33 @@ func TestRecordsForgotten(t *testing.T) {
 	}
 }
 
-// A kind that is taken away and added again before the relay looks is told from its new beginning.
+// A kind that is taken away and added again, just before or just after the relay reads, is told from its new beginning.
 func TestRecordsForgottenAndAddedAgain(t *testing.T) {
 	t.Parallel()
-	w := fed(t)
-	w.keep("acme", "job", "1", `{}`)
-	w.keep("acme", "job", "1", `{}`)
-	between := sync.OnceFunc(func() {
-		w.forget("acme", "job")
-		w.keep("acme", "job", "1", `{"n":"again"}`)
-	})
-	w.feed("a", func(o *notifier.Options) {
-		o.RecordStore = slowStore{Notifier: w.store, afterPending: func([]mirror.OutgoingRecord) error {
-			between()
-			return nil
-		}}
-	})
-	bustest.Eventually(t, "the new record is told", func() bool {
-		return w.states()["records.v1.acme.job.1"].data.Version == 1
-	})
-	w.told()
-	w.judge()
+	for name, hook := range map[string]func(s *slowStore, then func()){
+		"before_the_read": func(s *slowStore, then func()) { s.beforePending = then },
+		"after_the_read": func(s *slowStore, then func()) {
+			s.afterPending = func([]mirror.OutgoingRecord) error { then(); return nil }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := fed(t)
+			w.keep("acme", "job", "1", `{}`)
+			w.keep("acme", "job", "1", `{}`)
+			store := slowStore{Notifier: w.store}
+			again := make(chan struct{})
+			hook(&store, sync.OnceFunc(func() {
+				w.forget("acme", "job")
+				w.keep("acme", "job", "1", `{"n":"again"}`)
+				close(again)
+			}))
+			w.feed("a", func(o *notifier.Options) { o.RecordStore = store })
+			<-again
+			w.told()
+			w.judge()
+		})
+	}
 }
 
 func TestRecordsOff(t *testing.T) {

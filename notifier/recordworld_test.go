@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -278,13 +277,13 @@ type slowStore struct {
 	postgres.Notifier
 	// afterPending runs when rows were read, beforePublished before they are taken out; an error of either is the store's.
 	afterPending, beforePublished func(rows []mirror.OutgoingRecord) error
-	// looks counts the reads, if it is there.
-	looks *atomic.Int64
+	// beforePending runs before rows are read.
+	beforePending func()
 }
 
 func (s slowStore) PendingRecords(ctx context.Context, limit int) ([]mirror.OutgoingRecord, error) {
-	if s.looks != nil {
-		s.looks.Add(1)
+	if s.beforePending != nil {
+		s.beforePending()
 	}
 	rows, err := s.Notifier.PendingRecords(ctx, limit)
 	if err == nil && s.afterPending != nil && len(rows) > 0 {
