@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
@@ -25,7 +24,8 @@ type AshbyProber struct {
 }
 
 // Probe asks apiKey.info what the key may do, and jobPosting.list in any case: a key need not have the permission to
-// read itself, and 403 on apiKey.info alone does not say whether the key or the permission is wrong.
+// read itself, and 403 on apiKey.info alone does not say whether the key or the permission is wrong. Of each opt-in
+// module's permissions it tries one listing.
 //
 // https://developers.ashbyhq.com/reference/authentication
 func (p AshbyProber) Probe(
@@ -43,27 +43,49 @@ func (p AshbyProber) Probe(
 		return mirror.Report{}, nil, fmt.Errorf("probing the key by apiKey.info: %w", err)
 	}
 	list, err := client.Postings(ctx)
+	readable := map[string]bool{}
 	switch {
 	case err == nil:
+		readable[postingScope()] = true
 	case errors.Is(err, ashby.ErrMissingPermission):
-		return mirror.BuildReport(withoutJobs(info), false, modules), nil, nil
+		readable[postingScope()] = false
 	default:
 		return mirror.Report{}, nil, fmt.Errorf("probing the key by jobPosting.list: %w", err)
 	}
-	ids := make([]string, len(list.Records))
-	for i, r := range list.Records {
-		ids[i] = r.ID
+	for scope, kind := range samples(modules) {
+		switch _, err := client.Page(ctx, kind, ashby.PageRequest{}); {
+		case err == nil:
+			readable[scope] = true
+		case errors.Is(err, ashby.ErrMissingPermission):
+			readable[scope] = false
+		case errors.Is(err, ashby.ErrUnauthorized):
+			return mirror.Report{}, nil, fmt.Errorf("probing the key by a listing of %s: %w", kind, err)
+		default:
+			// What the key says of itself has to do. The connection stands or falls with its postings.
+		}
 	}
-	return mirror.BuildReport(info, true, modules), ids, nil
+	var ids []string
+	for _, r := range list.Records {
+		ids = append(ids, r.ID)
+	}
+	return mirror.BuildReport(info, readable, modules), ids, nil
 }
 
-// withoutJobs drops the permission that Ashby has just denied, whatever apiKey.info says of it.
-func withoutJobs(info *ashby.APIKey) *ashby.APIKey {
-	postings, ok := ashby.ResourceOf(ashby.KindPosting)
-	if info == nil || !ok {
-		return info
+func postingScope() string {
+	r, _ := ashby.ResourceOf(ashby.KindPosting)
+	return r.Scope
+}
+
+// samples names for each permission that the opt-in modules need a kind whose listing shows whether it is there. What
+// the listing holds is looked at by nobody.
+func samples(modules []string) map[string]ashby.Kind {
+	kinds := map[string]ashby.Kind{}
+	for _, r := range ashby.Catalogue() {
+		_, sampled := kinds[r.Scope]
+		isWhole := r.Parent == "" && len(r.Variants) == 0 && !r.Single
+		if r.Personal && r.In(modules) && isWhole && r.Paged && !sampled && r.Scope != postingScope() {
+			kinds[r.Scope] = r.Kind
+		}
 	}
-	denied := *info
-	denied.Scopes = slices.DeleteFunc(slices.Clone(info.Scopes), func(s string) bool { return s == postings.Scope })
-	return &denied
+	return kinds
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/bebitcoiner/ashbridge/ashby"
@@ -75,5 +76,77 @@ func TestProbeTellsTheKeyFromThePermission(t *testing.T) {
 				t.Errorf("%v %+v %v", err, report, ids)
 			}
 		})
+	}
+}
+
+func TestProbeTriesWhatFurtherModulesNeed(t *testing.T) {
+	t.Parallel()
+	empty := ashbyAnswer{200, `{"success":true,"results":[],"moreDataAvailable":false}`}
+	info := ashbyAnswer{200, `{"success":true,"results":{"title":"Board","scopes":["jobs:read","offers:read","candidates:read"]}}`}
+	for name, c := range map[string]struct {
+		answers map[string]ashbyAnswer
+		err     error
+		states  string
+	}{
+		"the listing counts more than the scopes": {
+			map[string]ashbyAnswer{"/apiKey.info": info, "/candidate.list": forbidden, "/candidateTag.list": empty, "/offer.list": empty},
+			nil, "candidates:read=missing hiringProcessMetadata:read=granted offers:read=granted",
+		},
+		"the key may not read itself": {
+			map[string]ashbyAnswer{"/apiKey.info": forbidden, "/candidate.list": empty, "/candidateTag.list": forbidden, "/offer.list": empty},
+			nil, "candidates:read=granted hiringProcessMetadata:read=missing offers:read=granted",
+		},
+		"a listing that fails says nothing": {
+			map[string]ashbyAnswer{"/apiKey.info": info, "/candidate.list": broken, "/candidateTag.list": html, "/offer.list": broken},
+			nil, "candidates:read=granted hiringProcessMetadata:read=missing offers:read=granted",
+		},
+		"the key is disabled meanwhile": {
+			map[string]ashbyAnswer{"/apiKey.info": info, "/candidate.list": empty, "/candidateTag.list": empty, "/offer.list": badKey},
+			ashby.ErrUnauthorized, "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				a := c.answers[r.URL.Path]
+				if r.URL.Path == "/jobPosting.list" {
+					a = postings
+				}
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(a.status)
+				_, _ = w.Write([]byte(a.body))
+			}))
+			t.Cleanup(server.Close)
+			p := AshbyProber{NewClient: func(key ashby.Secret) (*ashby.Client, error) {
+				return ashby.NewClient(ashby.Options{BaseURL: server.URL, Key: key, MaxTries: 1, HTTPClient: server.Client()})
+			}}
+			report, _, err := p.Probe(t.Context(), goodKey, []string{"candidates", "jobs", "offers"})
+			if !errors.Is(err, c.err) || err == nil && !report.OK {
+				t.Fatalf("%v %+v", err, report)
+			}
+			states := map[string]string{}
+			for _, permission := range report.Permissions {
+				states[permission.Scope] = string(permission.State)
+			}
+			for want := range strings.FieldsSeq(c.states) {
+				scope, state, _ := strings.Cut(want, "=")
+				if states[scope] != state {
+					t.Errorf("%s is %s, want %s", scope, states[scope], state)
+				}
+			}
+		})
+	}
+}
+
+// Whatever a module needs beside jobs is tried, so that no permission stays unknown.
+func TestEachPermissionHasASample(t *testing.T) {
+	t.Parallel()
+	for _, module := range ashby.Modules() {
+		tried := samples([]string{"jobs", module})
+		for _, r := range ashby.Catalogue() {
+			if _, ok := tried[r.Scope]; r.Personal && r.In([]string{module}) && r.Scope != postingScope() && !ok {
+				t.Errorf("%s of %s has no sample", r.Scope, module)
+			}
+		}
 	}
 }

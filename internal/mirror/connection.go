@@ -114,8 +114,10 @@ type ConnectionPatch struct {
 	// Modules replace the present ones; PurgeKinds are the kinds whose records go with a module that is taken away.
 	Modules    []string
 	PurgeKinds []string
-	Paused     *bool
-	Key        *KeyPatch
+	// Report is what a fresh look at the present key found; a new key brings its own.
+	Report *Report
+	Paused *bool
+	Key    *KeyPatch
 	// WebhookSecret becomes the current secret; the current one becomes the previous one.
 	WebhookSecret Sealed
 }

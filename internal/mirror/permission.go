@@ -9,17 +9,18 @@ import (
 )
 
 // BuildReport compares an API key's permissions with what the modules need; jobs is among them, named or not. Info is
-// Ashby's answer to apiKey.info, nil where that was forbidden; postingsReadable says that jobPosting.list succeeded.
+// Ashby's answer to apiKey.info, nil where that was forbidden. Readable tells of each scope that was tried whether a
+// listing of it was answered, which counts more than what info says; jobs:read is always tried.
 //
 // Jobs read is what a connection cannot do without. What another module needs makes its line Missing, and the report stays
 // OK: that module pauses until the permission comes. Organization read, unless its module is asked for, and API Keys read
 // are recommended: without the first, only primary locations have an address; without the second, the other permissions
 // stay unknown.
-func BuildReport(info *ashby.APIKey, postingsReadable bool, modules []string) Report {
+func BuildReport(info *ashby.APIKey, readable map[string]bool, modules []string) Report {
 	if !slices.Contains(modules, moduleJobs) {
 		modules = append([]string{moduleJobs}, modules...)
 	}
-	k := keyView{info: info, postingsReadable: postingsReadable}
+	k := keyView{info: info, readable: readable}
 	r := Report{OK: true, ProbedBy: "jobPosting.list", Permissions: []Permission{}, Advice: []string{}}
 	if info != nil {
 		r.ProbedBy, r.KeyTitle = "apiKey.info", info.Title
@@ -119,14 +120,18 @@ var moduleNames = map[string]string{
 
 // keyView is what is known of a key.
 type keyView struct {
-	info             *ashby.APIKey
-	postingsReadable bool
+	info *ashby.APIKey
+	// readable has the scopes of which a listing was tried.
+	readable map[string]bool
 }
 
 func (k keyView) state(scope string) PermissionState {
+	answered, tried := k.readable[scope]
 	switch {
-	case scope == "jobs:read" && k.postingsReadable:
+	case tried && answered:
 		return Granted
+	case tried:
+		return Missing
 	case k.info != nil && slices.Contains(k.info.Scopes, scope):
 		return Granted
 	case scope == selfCheck && k.info != nil: // it answered
@@ -135,7 +140,7 @@ func (k keyView) state(scope string) PermissionState {
 		return Missing
 	case k.info != nil && k.info.HasScopes:
 		return Missing
-	case scope == "jobs:read": // nothing says that it is there
+	case scope == mainScope(moduleJobs): // nothing says that it is there
 		return Missing
 	}
 	return Unknown

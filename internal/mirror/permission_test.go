@@ -10,6 +10,14 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 )
 
+// tried is that the listing of postings was answered, or that nothing was tried.
+func tried(postings bool) map[string]bool {
+	if !postings {
+		return nil
+	}
+	return map[string]bool{"jobs:read": true}
+}
+
 func TestBuildReport(t *testing.T) {
 	t.Parallel()
 	key := func(scopes ...string) *ashby.APIKey {
@@ -64,7 +72,7 @@ func TestBuildReport(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := mirror.BuildReport(tt.info, tt.readable, []string{"jobs"})
+			r := mirror.BuildReport(tt.info, tried(tt.readable), []string{"jobs"})
 			if r.OK != tt.ok || r.ProbedBy != tt.probedBy {
 				t.Errorf("ok %v by %s", r.OK, r.ProbedBy)
 			}
@@ -156,7 +164,7 @@ func TestBuildReportOfMoreModules(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			r := mirror.BuildReport(tt.info, tt.readable, strings.Fields(tt.modules))
+			r := mirror.BuildReport(tt.info, tried(tt.readable), strings.Fields(tt.modules))
 			var states []string
 			for _, p := range r.Permissions {
 				if p.Why == "" || p.Module == "" || (p.Fix == "") != (p.State == mirror.Granted) {
@@ -185,7 +193,7 @@ func TestBuildReportOfMoreModules(t *testing.T) {
 func TestReportSaysWhatAPermissionIsFor(t *testing.T) {
 	t.Parallel()
 	why := func(scope string, modules ...string) string {
-		for _, p := range mirror.BuildReport(nil, true, modules).Permissions {
+		for _, p := range mirror.BuildReport(nil, tried(true), modules).Permissions {
 			if p.Scope == scope {
 				return p.Why
 			}
@@ -202,5 +210,26 @@ func TestReportSaysWhatAPermissionIsFor(t *testing.T) {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// A listing that was answered or refused counts more than what the key says of itself.
+func TestReportGoesByWhatWasTried(t *testing.T) {
+	t.Parallel()
+	info := &ashby.APIKey{Title: "Ashbridge", Scopes: []string{"jobs:read", "apiKeys:read", "candidates:read"}, HasScopes: true}
+	r := mirror.BuildReport(info, map[string]bool{
+		"jobs:read": true, "candidates:read": false, "hiringProcessMetadata:read": true,
+	}, []string{"candidates", "jobs", "offers"})
+	var states []string
+	for _, p := range r.Permissions {
+		states = append(states, p.Scope+"="+string(p.State))
+	}
+	want := "jobs:read=granted organization:read=missing candidates:read=missing hiringProcessMetadata:read=granted " +
+		"offers:read=missing apiKeys:read=granted"
+	if diff := cmp.Diff(want, strings.Join(states, " ")); diff != "" || !r.OK {
+		t.Errorf("ok %v, states (-want +got):\n%s", r.OK, diff)
+	}
+	if r := mirror.BuildReport(info, map[string]bool{"jobs:read": false}, []string{"jobs"}); r.OK {
+		t.Error("a key that may not list postings suffices")
 	}
 }

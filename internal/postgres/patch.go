@@ -33,6 +33,10 @@ func (g Gateway) Patch(ctx context.Context, id string, p mirror.ConnectionPatch)
 			if err := patchKey(ctx, tx, id, *p.Key); err != nil {
 				return err
 			}
+		} else if p.Report != nil {
+			if err := patchReport(ctx, tx, id, *p.Report); err != nil {
+				return err
+			}
 		}
 		if len(p.WebhookSecret) > 0 {
 			if err := rotateWebhookSecret(ctx, tx, id, p.WebhookSecret); err != nil {
@@ -120,15 +124,23 @@ func (d *DB) patchModules(ctx context.Context, tx *sqlx.Tx, id string, p mirror.
 	return nil
 }
 
-func patchKey(ctx context.Context, tx *sqlx.Tx, id string, k mirror.KeyPatch) error {
-	report, err := json.Marshal(k.Report)
+func patchReport(ctx context.Context, tx *sqlx.Tx, id string, r mirror.Report) error {
+	report, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
+	return mustAffect(1)(tx.ExecContext(ctx, `
+		UPDATE connections SET report = $2 WHERE id = $1`, id, string(report)))
+}
+
+func patchKey(ctx context.Context, tx *sqlx.Tx, id string, k mirror.KeyPatch) error {
+	if err := patchReport(ctx, tx, id, k.Report); err != nil {
+		return err
+	}
 	if err := mustAffect(1)(tx.ExecContext(ctx, `
 		UPDATE connections
-		SET key_fingerprint = $2, key_last4 = $3, report = $4
-		WHERE id = $1`, id, k.Fingerprint, k.Last4, string(report))); err != nil {
+		SET key_fingerprint = $2, key_last4 = $3
+		WHERE id = $1`, id, k.Fingerprint, k.Last4)); err != nil {
 		return err
 	}
 	return putSecret(ctx, tx, id, secretKey, k.Sealed)

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/jmoiron/sqlx"
 
@@ -13,6 +14,26 @@ const (
 	secretKey     = "api_key"
 	secretWebhook = "webhook_secret"
 )
+
+// SealedKey returns a connection's API key as it is stored. mirror.ErrNotFound, mirror.ErrRemoved.
+func (g Gateway) SealedKey(ctx context.Context, id string) (mirror.Sealed, error) {
+	const doing = "reading an API key"
+	var row struct {
+		Status mirror.Status `db:"status"`
+		Sealed []byte        `db:"sealed"`
+	}
+	if err := g.db.x.GetContext(ctx, &row, `
+		SELECT c.status, k.sealed
+		FROM connections c
+		LEFT JOIN secrets k ON k.connection_id = c.id AND k.kind = 'api_key'
+		WHERE c.id = $1`, id); err != nil {
+		return nil, wrap(ctx, doing, err)
+	}
+	if row.Status == mirror.StatusRemoved {
+		return nil, fmt.Errorf("%s: %w", doing, mirror.ErrRemoved)
+	}
+	return row.Sealed, nil
+}
 
 // putSecret stores a sealed secret in place of the one before it.
 func putSecret(ctx context.Context, tx *sqlx.Tx, connection, kind string, sealed mirror.Sealed) error {
