@@ -40,7 +40,7 @@ type Config struct {
 	AllowPrivateAshby bool          `env:"ALLOW_PRIVATE_ASHBY" envDefault:"false" help:"let ASHBY_URL be a private or plain address: a simulator"`
 	PollInterval      time.Duration `env:"POLL_INTERVAL" envDefault:"1h" help:"how often each employer is compared with Ashby, at least 1m"`
 	RequestsPerMinute int           `env:"REQUESTS_PER_MINUTE" envDefault:"900" help:"most requests to Ashby for one key; Ashby allows 1000"`
-	Modules           []string      `env:"MODULES" envDefault:"jobs" help:"what may be read of an employer; only jobs so far"`
+	Modules           []string      `env:"MODULES" envDefault:"jobs" help:"what may be read of an employer who agrees: jobs, candidates, interviews, offers, hiring_process, organization, approvals"`
 	RecordEvents      bool          `env:"RECORD_EVENTS" envDefault:"false" help:"publish changes of all mirrored records on the stream RECORDS"`
 	LeaseTTL          time.Duration `env:"LEASE_TTL" envDefault:"15s" help:"how long a dead process keeps its work from others"`
 

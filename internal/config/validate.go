@@ -5,8 +5,11 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/bebitcoiner/ashbridge/ashby"
 )
 
 // The bounds of what can be set.
@@ -38,11 +41,7 @@ func (c *Config) judge(in *input) {
 	if n := len(c.AdminToken.Reveal()); n > 0 && n < minAdminToken {
 		in.judge("ADMIN_TOKEN", fmt.Sprintf("has %d characters: make one of at least %d, with `openssl rand -hex 32`", n, minAdminToken))
 	}
-	for _, module := range c.Modules {
-		if module != "jobs" {
-			in.judge("MODULES", fmt.Sprintf("names %q: the only module so far is jobs", module))
-		}
-	}
+	in.judge("MODULES", wrongModules(c.Modules))
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		in.judge("LOG_FORMAT", fmt.Sprintf("is %q: set it to text or json", c.LogFormat))
 	}
@@ -67,6 +66,20 @@ func (c *Config) judgeNeeds(in *input, needs Needs) {
 		"make one with `openssl rand -hex 32` and set "+Prefix+"ADMIN_TOKEN_FILE to the file that holds it")
 	need(NeedPublicURL, c.PublicURL != "", "PUBLIC_URL",
 		"set it to the address under which Ashby reaches this service, as https://ashbridge.example.com")
+}
+
+// wrongModules says what is wrong with the modules that may be asked for.
+func wrongModules(modules []string) string {
+	known := ashby.Modules()
+	for _, module := range modules {
+		if !slices.Contains(known, module) {
+			return fmt.Sprintf("names %q: there are %s", module, strings.Join(known, ", "))
+		}
+	}
+	if !slices.Contains(modules, known[0]) {
+		return "lacks " + known[0] + ", which every employer has: add it"
+	}
+	return ""
 }
 
 // below says that a value is under its least one.
