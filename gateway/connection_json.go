@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,17 +15,33 @@ type connectionJSON struct {
 	EmployerRef  string        `json:"employer_ref"`
 	EmployerName string        `json:"employer_name"`
 	Status       mirror.Status `json:"status"`
+	StatusCode   string        `json:"status_code"`
 	StatusReason string        `json:"status_reason"`
 	StatusSince  time.Time     `json:"status_since"`
-	Modules      []string      `json:"modules"`
-	PollInterval string        `json:"poll_interval"`
-	KeyLast4     string        `json:"key_last4"`
-	Report       mirror.Report `json:"report"`
-	CreatedAt    time.Time     `json:"created_at"`
-	Sync         syncJSON      `json:"sync"`
-	Counts       countsJSON    `json:"counts"`
+	// Action says what the employer should do; empty where nothing is to be done.
+	Action       string            `json:"action"`
+	Modules      []string          `json:"modules"`
+	ModuleStates []moduleStateJSON `json:"module_states"`
+	PollInterval string            `json:"poll_interval"`
+	KeyLast4     string            `json:"key_last4"`
+	Report       mirror.Report     `json:"report"`
+	CreatedAt    time.Time         `json:"created_at"`
+	Sync         syncJSON          `json:"sync"`
+	Counts       countsJSON        `json:"counts"`
+	// Quarantined counts Ashby's rows that cannot be read.
+	Quarantined int `json:"quarantined"`
 	// WebhookSetup is nil once the connection is removed.
 	WebhookSetup *webhookSetupJSON `json:"webhook_setup"`
+}
+
+// moduleStateJSON is how one of the connection's modules stands.
+type moduleStateJSON struct {
+	Module string    `json:"module"`
+	State  string    `json:"state"`
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
+	// CompleteAt is nil until everything of the module had been read for the first time.
+	CompleteAt *time.Time `json:"complete_at"`
 }
 
 type syncJSON struct {
@@ -49,28 +64,12 @@ type countsJSON struct {
 	Held     int `json:"held"`
 }
 
-// webhookSetupJSON is what the employer enters in Ashby, and how far that is done.
-type webhookSetupJSON struct {
-	// Secret is shown once, in the answer to the request that made it.
-	Secret string `json:"secret,omitempty"`
-	// EventTypes are the types to create in Ashby, each with its URL in URLs.
-	EventTypes []string          `json:"event_types"`
-	URLs       map[string]string `json:"urls"`
-	Seen       []webhookSeenJSON `json:"seen"`
-	Steps      []string          `json:"steps"`
-}
-
-type webhookSeenJSON struct {
-	EventType  string     `json:"event_type"`
-	PingedAt   *time.Time `json:"pinged_at"`
-	LastSeenAt *time.Time `json:"last_seen_at"`
-}
-
 // show returns the view's wire shape; secret is empty but in the answer to the request that made it.
 func (g *Gateway) show(v mirror.View, secret ashby.Secret) connectionJSON {
 	out := connectionJSON{
 		ID: v.ID, EmployerRef: v.EmployerRef, EmployerName: v.EmployerName, Status: v.Status,
-		StatusReason: v.StatusReason, StatusSince: v.StatusSince.UTC(), Modules: v.Modules,
+		StatusCode: v.StatusCode, StatusReason: v.StatusReason, StatusSince: v.StatusSince.UTC(), Action: actionOf(v),
+		Modules: v.Modules, ModuleStates: make([]moduleStateJSON, 0, len(v.ModuleStates)), Quarantined: v.Quarantined,
 		PollInterval: formatInterval(v.PollInterval), KeyLast4: v.KeyLast4, Report: showReport(v.Report),
 		CreatedAt: v.CreatedAt.UTC(),
 		Sync: syncJSON{
@@ -83,6 +82,9 @@ func (g *Gateway) show(v mirror.View, secret ashby.Secret) connectionJSON {
 	}
 	if out.Modules == nil {
 		out.Modules = []string{}
+	}
+	for _, m := range v.ModuleStates {
+		out.ModuleStates = append(out.ModuleStates, moduleStateJSON{m.Module, m.State, m.Reason, m.Since.UTC(), utc(m.CompleteAt)})
 	}
 	if v.Status != mirror.StatusRemoved {
 		out.WebhookSetup = g.webhookSetup(v, secret)
@@ -104,36 +106,6 @@ func estimate(v mirror.View, now time.Time) *time.Time {
 	share := float64(max(s.Total-s.Done, 0)) / float64(s.Done)
 	at := now.Add(time.Duration(float64(elapsed) * share)).UTC().Round(time.Second)
 	return &at
-}
-
-func (g *Gateway) webhookSetup(v mirror.View, secret ashby.Secret) *webhookSetupJSON {
-	types := ashby.WebhookActions()
-	base := g.opts.PublicURL + "/hooks/ashby/" + v.WebhookToken + "/"
-	setup := &webhookSetupJSON{
-		Secret: secret.Reveal(), EventTypes: types, URLs: make(map[string]string, len(types)),
-		Seen: make([]webhookSeenJSON, 0, len(types)),
-	}
-	seen := make(map[string]mirror.WebhookSeen, len(v.Webhooks))
-	for _, s := range v.Webhooks {
-		seen[s.Action] = s
-	}
-	for _, t := range types {
-		setup.URLs[t] = base + t
-		setup.Seen = append(setup.Seen, webhookSeenJSON{t, utc(seen[t].PingedAt), utc(seen[t].LastSeenAt)})
-	}
-	for _, s := range v.Webhooks {
-		if !slices.Contains(types, s.Action) {
-			setup.Seen = append(setup.Seen, webhookSeenJSON{s.Action, utc(s.PingedAt), utc(s.LastSeenAt)})
-		}
-	}
-	setup.Steps = []string{
-		"In Ashby, open Admin, Integrations, Webhooks and choose New.",
-		"Choose a type that event_types lists, and enter its address from urls as the request URL.",
-		"Enter secret as the secret token. It is shown once; a PATCH with rotate_webhook_secret makes a new one.",
-		"Save. Ashby sends a ping, and the type's pinged_at under seen shows that it arrived.",
-		"Repeat this for each type in event_types. Until then, changes are found by the poll.",
-	}
-	return setup
 }
 
 // showReport makes the report's lists lists, also where they are empty.

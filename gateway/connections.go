@@ -45,7 +45,7 @@ func (g *Gateway) createConnection(c *fiber.Ctx) error {
 		PollInterval: g.opts.DefaultPollInterval,
 		Status:       mirror.StatusActive,
 	}
-	key := f.key("api_key", body.APIKey)
+	key := f.key(body.APIKey)
 	if body.PollInterval != nil {
 		conn.PollInterval = f.interval("poll_interval", *body.PollInterval)
 	}
@@ -156,7 +156,7 @@ func (g *Gateway) checkKey(c *fiber.Ctx) error {
 		return err
 	}
 	var f form
-	key, modules := f.key("api_key", body.APIKey), f.modules("modules", body.Modules, g.opts.Modules)
+	key, modules := f.key(body.APIKey), f.modules("modules", body.Modules, g.opts.Modules)
 	if err := f.err(); err != nil {
 		return err
 	}

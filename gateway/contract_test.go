@@ -81,7 +81,7 @@ func TestDocumentListsEveryProblemType(t *testing.T) {
 		errInternal, errUnavailable, errNoToken, errNotFound, errNoRoute, errMethod, errRemoved,
 		errBadRequest, errInvalid, errTooLarge, errHeaderTooLarge, errSlow, errEncodedBody, errBadSignature,
 		errDuplicateKey, errDuplicateEmployer, errOtherOrganization, errPaused, errAmbiguous, errWrongKey,
-		errMissingPermission, errAshbyUnavailable,
+		errMissingPermission, errAshbyUnavailable, errUnknownKind, errModuleOff, errModules, errHoldEnded,
 	} {
 		made[p.Type] = true
 	}

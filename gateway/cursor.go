@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 )
@@ -51,6 +53,40 @@ func (q *query) limit() int {
 	return n
 }
 
+// connection reads the id of a connection, empty where it is not given.
+func (q *query) connection() string {
+	id := q.values["connection"]
+	if id != "" && !idShape.MatchString(id) {
+		q.fault("connection", "it must be the id of a connection")
+	}
+	return id
+}
+
+// since reads the time from which on changes are asked for, zero where it is not given.
+func (q *query) since() time.Time {
+	s := q.values["updated_since"]
+	if s == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		q.fault("updated_since", "it must be a time such as 2026-11-23T10:00:00Z")
+	}
+	return t
+}
+
+// truth reads a switch.
+func (q *query) truth(name string) bool {
+	switch q.values[name] {
+	case "true":
+		return true
+	case "", "false":
+	default:
+		q.fault(name, "it must be true or false")
+	}
+	return false
+}
+
 // cursor reads a position that encodeCursor wrote; into stays as it is where there is none.
 func (q *query) cursor(into any) {
 	s, ok := q.values["cursor"]
@@ -84,5 +120,17 @@ func decodeCursor(s string, into any) error {
 	if err != nil {
 		return err
 	}
+	if bytes.Contains(b, []byte(`\u0000`)) {
+		return errors.New("a position without a place in the store")
+	}
 	return json.Unmarshal(b, into)
+}
+
+// nextCursor continues a list after the position of the last entry; nil where the page is not full, so at its end.
+func nextCursor[E any](page []E, limit int, position func(last E) any) *string {
+	if len(page) == 0 || len(page) < limit {
+		return nil
+	}
+	next := encodeCursor(position(page[len(page)-1]))
+	return &next
 }

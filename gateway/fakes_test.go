@@ -26,6 +26,7 @@ type fakeStore struct {
 	lookups int
 	due     []string
 	down    error
+	truth
 	// commit, if set, replaces the commit; it may call commitNow.
 	commit func(ctx context.Context, ds []mirror.Delivery) error
 }
@@ -37,6 +38,11 @@ type fakeConnection struct {
 	postings  []string
 	sync      mirror.SyncState
 	webhooks  map[string]mirror.WebhookSeen
+	coverage  []mirror.Coverage
+	modules   []mirror.ModuleState
+	rows      []mirror.Quarantined
+	runs      []mirror.Run
+	purged    []string
 }
 
 func newFakeStore(now func() time.Time) *fakeStore {
@@ -84,7 +90,10 @@ func (s *fakeStore) View(_ context.Context, id string) (mirror.View, error) {
 }
 
 func (c *fakeConnection) view() mirror.View {
-	v := mirror.View{Connection: c.Connection, Sync: c.sync, Counts: mirror.Counts{Mirrored: len(c.postings)}}
+	v := mirror.View{
+		Connection: c.Connection, Sync: c.sync, Counts: mirror.Counts{Mirrored: len(c.postings)},
+		Coverage: c.coverage, ModuleStates: c.modules, Quarantined: len(c.rows),
+	}
 	for _, w := range c.webhooks {
 		v.Webhooks = append(v.Webhooks, w)
 	}
@@ -128,6 +137,12 @@ func (s *fakeStore) Patch(_ context.Context, id string, p mirror.ConnectionPatch
 		if *p.Paused {
 			c.Status = mirror.StatusPaused
 		}
+	}
+	if p.Modules != nil {
+		c.Modules, c.purged = p.Modules, p.PurgeKinds
+	}
+	if p.Report != nil {
+		c.Report = *p.Report
 	}
 	if p.Key != nil {
 		c.Key, c.KeyFingerprint, c.KeyLast4, c.Report = p.Key.Sealed, p.Key.Fingerprint, p.Key.Last4, p.Key.Report
@@ -405,6 +420,7 @@ type fakeProber struct {
 	mu      sync.Mutex
 	answers map[string]probeAnswer
 	calls   int
+	modules []string // of the last call
 }
 
 type probeAnswer struct {
@@ -413,10 +429,11 @@ type probeAnswer struct {
 	err      error
 }
 
-func (p *fakeProber) Probe(_ context.Context, key ashby.Secret, _ []string) (mirror.Report, []string, error) {
+func (p *fakeProber) Probe(_ context.Context, key ashby.Secret, modules []string) (mirror.Report, []string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.calls++
+	p.modules = modules
 	a, ok := p.answers[key.Reveal()]
 	if !ok {
 		return mirror.Report{}, nil, ashby.ErrUnauthorized

@@ -53,6 +53,11 @@ type Sealer interface {
 type Options struct {
 	Connections Connections
 	Jobs        Jobs
+	Records     Records
+	Holds       Holds
+	Diary       Diary
+	Settings    Settings
+	Heart       Heart
 	Inbox       Inbox
 	Bus         Bus
 	Probe       Prober
@@ -90,6 +95,7 @@ type Gateway struct {
 	conns     *connections
 	seen      *sightings
 	spill     *spill
+	heart     *heart
 	serving   atomic.Bool
 }
 
@@ -115,6 +121,7 @@ func New(o Options) (*Gateway, error) {
 	g.conns = newConnections(g.hints.add)
 	g.seen = newSightings(o.Inbox.Seen, o.Now, o.Logger)
 	g.spill = newSpill(o.Bus, o.Inbox.Commit, g.hints, o.Logger, m)
+	g.heart = newHeart(o.Heart, o.Logger)
 	m.declare(g.routes())
 	return g, nil
 }
@@ -129,6 +136,11 @@ func (o *Options) complete() error {
 	}
 	missing(o.Connections == nil, "Connections")
 	missing(o.Jobs == nil, "Jobs")
+	missing(o.Records == nil, "Records")
+	missing(o.Holds == nil, "Holds")
+	missing(o.Diary == nil, "Diary")
+	missing(o.Settings == nil, "Settings")
+	missing(o.Heart == nil, "Heart")
 	missing(o.Inbox == nil, "Inbox")
 	missing(o.Bus == nil, "Bus")
 	missing(o.Probe == nil, "Probe")
@@ -180,6 +192,7 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 	loops.Go(func() error { g.hints.run(background); return nil })
 	loops.Go(func() error { g.seen.run(background); return nil })
 	loops.Go(func() error { return g.spill.run(background) })
+	loops.Go(func() error { return g.heart.run(background) })
 
 	server, serverCtx := errgroup.WithContext(ctx)
 	server.Go(func() error {

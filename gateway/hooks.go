@@ -28,6 +28,8 @@ const (
 var (
 	// actionShape is what the name of an action may be, wherever it comes from.
 	actionShape = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,63}$`)
+	// everyAction are the webhook types of all modules: which of them a connection needs may change under its settings.
+	everyAction = ashby.WebhookActions(ashby.Modules()...)
 	// actionIDShape is what a webhookActionId may be; another one is replaced by a hash of the body.
 	actionIDShape = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 )
@@ -126,9 +128,8 @@ func (g *Gateway) ping(ctx context.Context, ep *endpoint, w webhook, isSigned bo
 	if w.signature != "" && !isSigned {
 		return
 	}
-	expected := ashby.WebhookActions()
 	for _, action := range []string{w.action, w.parsed.PingAction} {
-		if slices.Contains(expected, action) {
+		if slices.Contains(everyAction, action) {
 			g.seen.ping(ctx, ep.Connection, action)
 			return
 		}

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -67,19 +68,11 @@ func keyOf(s mirror.JobState) (jobKey, error) {
 // come before, so whoever asks again from the largest updated_at seen misses no change.
 func (g *Gateway) listJobs(c *fiber.Ctx) error {
 	q := readQuery(c, "connection", "updated_since", "state", "cursor", "limit")
-	query := mirror.JobQuery{Connection: q.value("connection"), State: q.value("state"), Limit: q.limit()}
-	if query.Connection != "" && !idShape.MatchString(query.Connection) {
-		q.fault("connection", "it must be the id of a connection")
+	query := mirror.JobQuery{
+		Connection: q.connection(), UpdatedSince: q.since(), State: q.value("state"), Limit: q.limit(),
 	}
 	if !slices.Contains([]string{"", "open", "closed"}, query.State) {
 		q.fault("state", "it must be open or closed")
-	}
-	if since := q.value("updated_since"); since != "" {
-		t, err := time.Parse(time.RFC3339Nano, since)
-		if err != nil {
-			q.fault("updated_since", "it must be a time such as 2026-11-23T10:00:00Z")
-		}
-		query.UpdatedSince = t
 	}
 	var after jobPosition
 	q.cursor(&after)
@@ -111,34 +104,41 @@ func (g *Gateway) listJobs(c *fiber.Ctx) error {
 func (g *Gateway) showJob(c *fiber.Ctx) error {
 	posting := strings.Clone(c.Params("id"))
 	q := readQuery(c, "connection")
-	connection := q.value("connection")
-	if connection != "" && !idShape.MatchString(connection) {
-		q.fault("connection", "it must be the id of a connection")
-	}
+	connection := q.connection()
 	if err := q.err(); err != nil {
 		return err
 	}
 	if !idShape.MatchString(posting) {
 		return errNotFound
 	}
-	states, err := g.opts.Jobs.Job(c.UserContext(), connection, posting)
+	state, _, err := g.job(c.UserContext(), connection, posting)
 	if err != nil {
-		return fmt.Errorf("reading job: %w", err)
+		return err
 	}
-	switch len(states) {
-	case 0:
-		return errNotFound
-	case 1:
-		return writeJSON(c, fiber.StatusOK, jobOf(states[0]))
+	return writeJSON(c, fiber.StatusOK, jobOf(state))
+}
+
+// job returns the one job with the posting id and what names it. errNotFound; errAmbiguous, with the connections, where
+// several have it.
+func (g *Gateway) job(ctx context.Context, connection, posting string) (mirror.JobState, jobKey, error) {
+	states, err := g.opts.Jobs.Job(ctx, connection, posting)
+	if err != nil {
+		return mirror.JobState{}, jobKey{}, fmt.Errorf("reading job: %w", err)
+	}
+	if len(states) == 0 {
+		return mirror.JobState{}, jobKey{}, errNotFound
 	}
 	p := *errAmbiguous
+	var key jobKey
 	for _, s := range states {
-		k, err := keyOf(s)
-		if err != nil {
-			return err
+		if key, err = keyOf(s); err != nil {
+			return mirror.JobState{}, key, err
 		}
-		p.Connections = append(p.Connections, k.Connection)
+		p.Connections = append(p.Connections, key.Connection)
 	}
-	slices.Sort(p.Connections)
-	return &p
+	if len(states) > 1 {
+		slices.Sort(p.Connections)
+		return mirror.JobState{}, jobKey{}, &p
+	}
+	return states[0], key, nil
 }

@@ -54,6 +54,14 @@ func readJSON(c *fiber.Ctx, into any) error {
 	return nil
 }
 
+// readOptionalJSON is readJSON for a body that may be left out.
+func readOptionalJSON(c *fiber.Ctx, into any) error {
+	if len(bytes.TrimSpace(c.BodyRaw())) == 0 {
+		return nil
+	}
+	return readJSON(c, into)
+}
+
 // jsonNames lists the JSON names of a struct's fields.
 func jsonNames(ptr any) []string {
 	t := reflect.TypeOf(ptr).Elem()

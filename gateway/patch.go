@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -14,15 +15,16 @@ import (
 
 // patchBody is the body of PATCH /v1/connections/{id}; null and absent are the same.
 type patchBody struct {
-	EmployerName        *string `json:"employer_name"`
-	PollInterval        *string `json:"poll_interval"`
-	Paused              *bool   `json:"paused"`
-	APIKey              *string `json:"api_key"`
-	RotateWebhookSecret *bool   `json:"rotate_webhook_secret"`
+	EmployerName        *string  `json:"employer_name"`
+	PollInterval        *string  `json:"poll_interval"`
+	Modules             []string `json:"modules"`
+	Paused              *bool    `json:"paused"`
+	APIKey              *string  `json:"api_key"`
+	RotateWebhookSecret *bool    `json:"rotate_webhook_secret"`
 }
 
 func (b patchBody) empty() bool {
-	return b.EmployerName == nil && b.PollInterval == nil && b.Paused == nil && b.APIKey == nil &&
+	return b.EmployerName == nil && b.PollInterval == nil && b.Modules == nil && b.Paused == nil && b.APIKey == nil &&
 		(b.RotateWebhookSecret == nil || !*b.RotateWebhookSecret)
 }
 
@@ -37,7 +39,7 @@ func (g *Gateway) patchConnection(c *fiber.Ctx) error {
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
-	patch, key, err := checkPatch(body)
+	patch, key, err := checkPatch(body, g.opts.Modules)
 	if err != nil {
 		return err
 	}
@@ -49,17 +51,9 @@ func (g *Gateway) patchConnection(c *fiber.Ctx) error {
 	if before.Status == mirror.StatusRemoved {
 		return errRemoved
 	}
-	if key != "" {
-		if patch.Key, err = g.replaceKey(ctx, before.Connection, key); err != nil {
-			return err
-		}
-	}
-	var secret ashby.Secret
-	if body.RotateWebhookSecret != nil && *body.RotateWebhookSecret {
-		secret = newWebhookSecret()
-		if patch.WebhookSecret, err = g.opts.Seal.Seal(secret, id, seal.KindWebhookSecret); err != nil {
-			return fmt.Errorf("sealing the webhook secret: %w", err)
-		}
+	secret, err := g.completePatch(ctx, before.Connection, body, key, &patch)
+	if err != nil {
+		return err
 	}
 	if err := g.opts.Connections.Patch(ctx, id, patch); err != nil {
 		return fmt.Errorf("changing connection: %w", err)
@@ -71,18 +65,49 @@ func (g *Gateway) patchConnection(c *fiber.Ctx) error {
 	return writeJSON(c, fiber.StatusOK, g.show(g.patched(ctx, before, patch), secret))
 }
 
-// wantsPoll says that a patch is worth a poll at once: a new key, a resumption, and a new name, which every public job
-// carries. A paused connection is not polled; resuming makes up for it.
+// completePatch fills in what needs the store, Ashby or the keyset. It returns the new webhook secret where one was asked
+// for.
+func (g *Gateway) completePatch(
+	ctx context.Context, conn mirror.Connection, body patchBody, key ashby.Secret, patch *mirror.ConnectionPatch,
+) (ashby.Secret, error) {
+	var err error
+	modules := conn.Modules
+	if body.Modules != nil && !slices.Equal(tidyModules(body.Modules), tidyModules(conn.Modules)) {
+		patch.Modules = tidyModules(body.Modules)
+		modules = patch.Modules
+	}
+	if key != "" {
+		if patch.Key, err = g.replaceKey(ctx, conn.ID, key, modules); err != nil {
+			return "", err
+		}
+	}
+	if patch.Modules != nil {
+		if err := g.replaceModules(ctx, conn, patch); err != nil {
+			return "", err
+		}
+	}
+	if body.RotateWebhookSecret == nil || !*body.RotateWebhookSecret {
+		return "", nil
+	}
+	secret := newWebhookSecret()
+	if patch.WebhookSecret, err = g.opts.Seal.Seal(secret, conn.ID, seal.KindWebhookSecret); err != nil {
+		return "", fmt.Errorf("sealing the webhook secret: %w", err)
+	}
+	return secret, nil
+}
+
+// wantsPoll says that a patch is worth a poll at once: a new key, other modules, a resumption, and a new name, which every
+// public job carries. A paused connection is not polled; resuming makes up for it.
 func wantsPoll(status mirror.Status, p mirror.ConnectionPatch) bool {
 	paused := status == mirror.StatusPaused
 	if p.Paused != nil {
 		paused = *p.Paused
 	}
-	return !paused && (p.Key != nil || p.EmployerName != nil || p.Paused != nil)
+	return !paused && (p.Key != nil || p.Modules != nil || p.EmployerName != nil || p.Paused != nil)
 }
 
 // checkPatch reads the fields that need no store.
-func checkPatch(body patchBody) (mirror.ConnectionPatch, ashby.Secret, error) {
+func checkPatch(body patchBody, allowed []string) (mirror.ConnectionPatch, ashby.Secret, error) {
 	var f form
 	var patch mirror.ConnectionPatch
 	var key ashby.Secret
@@ -98,34 +123,37 @@ func checkPatch(body patchBody) (mirror.ConnectionPatch, ashby.Secret, error) {
 		patch.PollInterval = &d
 	}
 	if body.APIKey != nil {
-		key = f.key("api_key", body.APIKey)
+		key = f.key(body.APIKey)
 	}
 	patch.Paused = body.Paused
-	return patch, key, f.err()
+	if err := f.err(); err != nil || body.Modules == nil {
+		return patch, key, err
+	}
+	return patch, key, checkModules(body.Modules, allowed)
 }
 
 // replaceKey checks a new key as a registration would, and that it is of the same Ashby organization: the mirrored
 // postings of one employer must not be taken for closed, nor those of another one shown as its own.
 func (g *Gateway) replaceKey(
-	ctx context.Context, conn mirror.Connection, key ashby.Secret,
+	ctx context.Context, id string, key ashby.Secret, modules []string,
 ) (*mirror.KeyPatch, error) {
 	fingerprint := g.opts.Seal.Fingerprint(key)
-	if err := g.refuseKnownKey(ctx, fingerprint, conn.ID); err != nil {
+	if err := g.refuseKnownKey(ctx, fingerprint, id); err != nil {
 		return nil, err
 	}
-	report, postings, err := g.probe(ctx, key, conn.Modules)
+	report, postings, err := g.probe(ctx, key, modules)
 	if err != nil {
 		return nil, err
 	}
 	// A key that lists nothing at all proves nothing either: it may be of an empty organization.
-	mirrored, known, err := g.opts.Connections.KnownPostings(ctx, conn.ID, postings)
+	mirrored, known, err := g.opts.Connections.KnownPostings(ctx, id, postings)
 	if err != nil {
 		return nil, fmt.Errorf("comparing postings: %w", err)
 	}
 	if mirrored > 0 && known == 0 {
 		return nil, errOtherOrganization
 	}
-	sealed, err := g.opts.Seal.Seal(key, conn.ID, seal.KindAPIKey)
+	sealed, err := g.opts.Seal.Seal(key, id, seal.KindAPIKey)
 	if err != nil {
 		return nil, fmt.Errorf("sealing the API key: %w", err)
 	}
@@ -152,6 +180,12 @@ func (g *Gateway) patched(ctx context.Context, before mirror.View, p mirror.Conn
 			before.Status = mirror.StatusPaused
 		}
 		before.StatusSince = g.opts.Now().UTC().Truncate(time.Microsecond)
+	}
+	if p.Modules != nil {
+		before.Modules = p.Modules
+	}
+	if p.Report != nil {
+		before.Report = *p.Report
 	}
 	if p.Key != nil {
 		before.KeyLast4, before.Report = p.Key.Last4, p.Key.Report

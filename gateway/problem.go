@@ -34,6 +34,10 @@ type problem struct {
 	Report *mirror.Report `json:"report,omitempty"`
 	// Connections are those that the problem is about.
 	Connections []string `json:"connections,omitempty"`
+	// Kinds are those that there are.
+	Kinds []string `json:"kinds,omitempty"`
+	// Steps guide a person through Ashby's pages.
+	Steps []string `json:"steps,omitempty"`
 
 	retry bool
 	cause error
@@ -103,6 +107,14 @@ var (
 		"Resume the connection first, by a PATCH with paused false.")
 	errAmbiguous = newProblem(http.StatusConflict, "ambiguous", "Several jobs have this id",
 		"Ask again with the query parameter connection set to one of those in connections.")
+	errUnknownKind = newProblem(http.StatusNotFound, "unknown-kind", "No such kind",
+		"Ask for one of the kinds that kinds lists.")
+	errModuleOff = newProblem(http.StatusConflict, "module-off", "The connection does not have this kind",
+		"Add the module to the connection first, by a PATCH of its modules.")
+	errModules = newProblem(http.StatusUnprocessableEntity, "modules", "Modules that cannot be had",
+		"Name modules that the operator allows, jobs always among them.")
+	errHoldEnded = newProblem(http.StatusConflict, "hold-ended", "Hold ended",
+		"Nothing is left to decide: see the hold's outcome.")
 	errWrongKey = newProblem(http.StatusUnprocessableEntity, "wrong-key", "Ashby refuses the key",
 		"The key is wrong or was disabled. Copy it again, or make a new one in Ashby under Admin, Integrations, "+
 			"API Keys.")
@@ -126,6 +138,7 @@ func problemOf(err error) *problem {
 	}{
 		{mirror.ErrNotFound, errNotFound},
 		{mirror.ErrRemoved, errRemoved},
+		{mirror.ErrEnded, errHoldEnded},
 		{mirror.ErrDuplicateKey, errDuplicateKey},
 		{mirror.ErrDuplicateEmployer, errDuplicateEmployer},
 		{mirror.ErrUnavailable, errUnavailable},

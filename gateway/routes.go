@@ -47,11 +47,21 @@ func (g *Gateway) routes() []route {
 		{"GET", "/v1/connections", admin, plainTime, g.listConnections},
 		{"GET", "/v1/connections/:id", admin, plainTime, g.showConnection},
 		{"PATCH", "/v1/connections/:id", admin, probeTime, g.patchConnection},
-		{"DELETE", "/v1/connections/:id", admin, plainTime, g.removeConnection},
+		{"DELETE", "/v1/connections/:id", admin, probeTime, g.removeConnection},
 		{"POST", "/v1/connections/:id/sync", admin, plainTime, g.syncConnection},
+		{"GET", "/v1/connections/:id/quarantine", admin, plainTime, g.listQuarantine},
+		{"GET", "/v1/connections/:id/runs", admin, plainTime, g.listRuns},
+
+		{"GET", "/v1/holds", admin, plainTime, g.listHolds},
+		{"POST", "/v1/holds/:id/approve", admin, plainTime, g.approveHold},
+		{"POST", "/v1/holds/:id/reject", admin, plainTime, g.rejectHold},
 
 		{"GET", "/v1/jobs", admin, plainTime, g.listJobs},
 		{"GET", "/v1/jobs/:id", admin, plainTime, g.showJob},
+		{"GET", "/v1/jobs/:id/history", admin, plainTime, g.showHistory},
+
+		{"GET", "/v1/records/:kind", admin, plainTime, g.listRecords},
+		{"GET", "/v1/records/:kind/:id", admin, plainTime, g.showRecord},
 
 		{"POST", "/hooks/ashby/:token", signed, hookTime, g.hook},
 		{"POST", "/hooks/ashby/:token/:action", signed, hookTime, g.hook},

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"time"
 
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 )
@@ -39,6 +40,56 @@ type Jobs interface {
 	// Job returns the jobs with this posting id: one a connection that has it; with connection not empty at most one.
 	// An empty answer means there is none.
 	Job(ctx context.Context, connection, posting string) ([]mirror.JobState, error)
+}
+
+// Records reads the mirrored objects of all kinds.
+type Records interface {
+	// Records returns at most q.Limit records in the order of mirror.RecordCursor, those that are gone too. One is left out
+	// until nothing can be committed any more that belongs before it.
+	Records(ctx context.Context, q mirror.RecordQuery) ([]mirror.RecordState, error)
+	// Record returns one record, also one that is gone. mirror.ErrNotFound.
+	Record(ctx context.Context, connection, kind, id string) (mirror.RecordState, error)
+}
+
+// Holds keeps what waits for proof or for a person.
+type Holds interface {
+	// Holds returns at most q.Limit holds, newest first.
+	Holds(ctx context.Context, q mirror.HoldQuery) ([]mirror.HeldView, error)
+	// HeldBy returns a hold by its id. mirror.ErrNotFound.
+	HeldBy(ctx context.Context, id string) (mirror.HeldView, error)
+	// DecideHold makes a hold mirror.HoldApproved or mirror.HoldRejected, also one that was decided otherwise before, and a
+	// poll due. mirror.ErrNotFound, mirror.ErrEnded.
+	DecideHold(ctx context.Context, id, state, note string) error
+}
+
+// Diary tells what was done and what came of it.
+type Diary interface {
+	// Quarantine returns at most limit of the rows that cannot be read, newest first.
+	Quarantine(ctx context.Context, connection string, limit int) ([]mirror.Quarantined, error)
+	// Runs returns at most q.Limit runs, newest first.
+	Runs(ctx context.Context, q mirror.RunQuery) ([]mirror.Run, error)
+	// History returns at most limit versions of a job, newest first; with beforeVersion not 0, those before it.
+	History(ctx context.Context, connection, posting string, beforeVersion int64, limit int) ([]mirror.HistoryEntry, error)
+}
+
+// Settings keeps what is known of the webhook settings at Ashby.
+type Settings interface {
+	// SettingsOf returns the settings of a connection, those that were never made through the API too.
+	SettingsOf(ctx context.Context, connection string) ([]mirror.WebhookSeen, error)
+	// PutSetting stores the id, the state and the problem of the setting of s.Action; when it was seen stays as it is.
+	PutSetting(ctx context.Context, connection string, s mirror.WebhookSeen) error
+	// SealedKey returns a connection's API key as it is stored. mirror.ErrNotFound, mirror.ErrRemoved.
+	SealedKey(ctx context.Context, id string) (mirror.Sealed, error)
+}
+
+// Heart notices that the gateway was away.
+type Heart interface {
+	// Beat notes that a service is at work and returns how long it was silent before, 0 at its very first beat. Replicas
+	// share a name, so that only the silence of all of them is one.
+	Beat(ctx context.Context, service string) (time.Duration, error)
+	// SpreadPolls makes a poll due of each connection that is at work, at a random time within over and never later than
+	// it is due already. It returns of how many.
+	SpreadPolls(ctx context.Context, over time.Duration) (int, error)
 }
 
 // Inbox takes webhooks.

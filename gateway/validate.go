@@ -17,6 +17,7 @@ const (
 	// defaultModule is what a connection reads when it names nothing.
 	defaultModule = "jobs"
 	maxText       = 200
+	maxNote       = 1000
 	maxKey        = 512
 	minInterval   = time.Minute
 	maxInterval   = 24 * time.Hour
@@ -24,6 +25,9 @@ const (
 
 // idShape is what the ids of connections and postings look like; a path with another one names nothing.
 var idShape = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// recordShape is what the ids of records look like; some are made of two.
+var recordShape = regexp.MustCompile(`^[A-Za-z0-9_.:~-]{1,200}$`)
 
 // form collects the faults of a request, so that all are reported together.
 type form struct{ faults []fieldFault }
@@ -46,8 +50,22 @@ func (f *form) text(field string, v *string) string {
 	return s
 }
 
-// key checks an API key. Spaces around it come with copying.
-func (f *form) key(field string, v *string) ashby.Secret {
+// note checks what a person wrote to explain something: at most 1,000 characters, on several lines if need be.
+func (f *form) note(field string, v *string) string {
+	if v == nil {
+		return ""
+	}
+	s := strings.TrimSpace(*v)
+	odd := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' && r != '\r' }
+	if utf8.RuneCountInString(s) > maxNote || strings.ContainsFunc(s, odd) {
+		f.fault(field, "it must have at most 1000 characters and no control characters")
+	}
+	return s
+}
+
+// key checks the field api_key. Spaces around it come with copying.
+func (f *form) key(v *string) ashby.Secret {
+	const field = "api_key"
 	if v == nil {
 		f.fault(field, "it is required")
 		return ""
@@ -60,20 +78,20 @@ func (f *form) key(field string, v *string) ashby.Secret {
 	return ashby.Secret(s)
 }
 
-// modules checks the modules asked for; none means the default.
+// modules checks the modules asked for; none means the default, which is always among them.
 func (f *form) modules(field string, v, allowed []string) []string {
-	if len(v) == 0 {
-		return []string{defaultModule}
-	}
 	for _, m := range v {
 		if !slices.Contains(allowed, m) {
 			f.fault(field, "each must be one of: "+strings.Join(allowed, ", "))
 			break
 		}
 	}
-	out := slices.Clone(v)
-	slices.Sort(out)
-	return slices.Compact(out)
+	return tidyModules(append([]string{defaultModule}, v...))
+}
+
+// tidyModules are the modules in order, each once.
+func tidyModules(modules []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(modules)))
 }
 
 // interval checks a poll interval.

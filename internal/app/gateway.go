@@ -16,12 +16,12 @@ const (
 // Gateway makes the gateway of this process.
 func Gateway(p Parts) (*gateway.Gateway, error) {
 	clients := p.ashbyClients(nil)
+	newClient := func(key ashby.Secret) (*ashby.Client, error) { return clients.client(key, probeTries, probeElapsed) }
 	store := p.DB.Gateway()
 	return gateway.New(gateway.Options{
-		Connections: store, Jobs: store, Inbox: store, Bus: p.Bus, Seal: p.Keys,
-		Probe: gateway.AshbyProber{NewClient: func(key ashby.Secret) (*ashby.Client, error) {
-			return clients.client(key, probeTries, probeElapsed)
-		}},
+		Connections: store, Jobs: store, Records: store, Holds: store, Diary: store, Settings: store, Heart: store,
+		Inbox: store, Bus: p.Bus, Seal: p.Keys,
+		Probe:     gateway.AshbyProber{NewClient: newClient},
 		PublicURL: p.Config.PublicURL, AdminToken: p.Config.AdminToken, Modules: p.Config.Modules,
 		DefaultPollInterval: p.Config.PollInterval, StopTimeout: p.StopTimeout,
 		Logger: p.Log.With("service", "gateway"), Registerer: p.Registry,

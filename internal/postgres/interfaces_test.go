@@ -12,6 +12,11 @@ var (
 	_ gateway.Connections = postgres.Gateway{}
 	_ gateway.Jobs        = postgres.Gateway{}
 	_ gateway.Inbox       = postgres.Gateway{}
+	_ gateway.Records     = postgres.Gateway{}
+	_ gateway.Holds       = postgres.Gateway{}
+	_ gateway.Diary       = postgres.Gateway{}
+	_ gateway.Settings    = postgres.Gateway{}
+	_ gateway.Heart       = postgres.Gateway{}
 	_ syncer.Leases       = postgres.Syncer{}
 	_ syncer.Schedule     = postgres.Syncer{}
 	_ syncer.Store        = postgres.Syncer{}
