@@ -80,7 +80,7 @@ func (g *Gateway) showRecord(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if !recordShape.MatchString(id) {
+	if !idShape.MatchString(id) {
 		return errNotFound
 	}
 	state, err := g.opts.Records.Record(c.UserContext(), connection, string(kind), id)

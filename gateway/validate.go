@@ -23,11 +23,8 @@ const (
 	maxInterval   = 24 * time.Hour
 )
 
-// idShape is what the ids of connections and postings look like; a path with another one names nothing.
+// idShape is what the ids of connections, postings, holds and records look like; a path with another one names nothing.
 var idShape = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-
-// recordShape is what the ids of records look like; some are made of two.
-var recordShape = regexp.MustCompile(`^[A-Za-z0-9_.:~-]{1,200}$`)
 
 // form collects the faults of a request, so that all are reported together.
 type form struct{ faults []fieldFault }
