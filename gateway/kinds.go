@@ -39,18 +39,18 @@ func requireKind(r ashby.Resource, modules []string) error {
 	return &p
 }
 
-// lostKinds are the kinds that the modules before have and the modules after have no more.
-func lostKinds(before, after []string) []string {
-	var lost []string
+// foreignKinds are the kinds that none of the modules has.
+func foreignKinds(modules []string) []string {
+	var foreign []string
 	for _, r := range ashby.Catalogue() {
-		if r.In(before) && !r.In(after) {
-			lost = append(lost, string(r.Kind))
+		if !r.In(modules) {
+			foreign = append(foreign, string(r.Kind))
 		}
 	}
-	return lost
+	return foreign
 }
 
-// gained are the modules of after that before lacks.
-func gained(before, after []string) []string {
-	return slices.DeleteFunc(slices.Clone(after), func(m string) bool { return slices.Contains(before, m) })
+// without are the modules that are not among others.
+func without(modules, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(modules), func(m string) bool { return slices.Contains(others, m) })
 }

@@ -37,8 +37,11 @@ func checkModules(asked, allowed []string) error {
 // probed with them: what it may not read is told by the report, and keeps nobody from asking for a module. Taking one
 // away purges what was read with it, so it must not depend on an answer of Ashby's.
 func (g *Gateway) replaceModules(ctx context.Context, conn mirror.Connection, p *mirror.ConnectionPatch) error {
-	added := gained(conn.Modules, p.Modules)
-	p.PurgeKinds = lostKinds(conn.Modules, p.Modules)
+	added, taken := without(p.Modules, conn.Modules), without(conn.Modules, p.Modules)
+	if len(taken) > 0 {
+		// Also of modules that another request may be adding this moment: what stays must belong to a module that does.
+		p.PurgeKinds = foreignKinds(p.Modules)
+	}
 	if p.Key != nil {
 		return nil
 	}

@@ -45,11 +45,13 @@ func TestModulesAreAddedAndTakenAway(t *testing.T) {
 	// Ashby need not answer for a module to be taken away, and what jobs has too stays.
 	b.prober.set(key, probeAnswer{err: ashby.ErrUnavailable})
 	a = b.call(request{method: "PATCH", path: path, body: map[string]any{"modules": []string{"candidates", "jobs"}}})
-	if a.status != http.StatusOK || fmt.Sprint(b.store.conns[e.ID].purged) != "[user hiring_team_role interviewer_pause]" {
-		t.Errorf("%d %s, purged %v", a.status, a.body, b.store.conns[e.ID].purged)
+	purged := b.store.conns[e.ID].purged
+	if a.status != http.StatusOK || !slices.Contains(purged, "user") || slices.Contains(purged, "candidate") ||
+		slices.Contains(purged, "location") {
+		t.Errorf("%d %s, purged %v", a.status, a.body, purged)
 	}
 	a = b.call(request{method: "PATCH", path: path, body: map[string]any{"modules": []string{"jobs"}}})
-	purged := b.store.conns[e.ID].purged
+	purged = b.store.conns[e.ID].purged
 	if a.status != http.StatusOK || !slices.Contains(purged, "candidate") || slices.Contains(purged, "location") {
 		t.Errorf("%d %s, purged %v", a.status, a.body, purged)
 	}
