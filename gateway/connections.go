@@ -242,6 +242,9 @@ func (g *Gateway) removeConnection(c *fiber.Ctx) error {
 	if err != nil {
 		return fmt.Errorf("reading connection: %w", err)
 	}
+	if v.Status != mirror.StatusRemoved {
+		g.withdrawWebhooks(ctx, id)
+	}
 	events, err := g.opts.Connections.Remove(ctx, id, jobs)
 	if err != nil {
 		return fmt.Errorf("removing connection: %w", err)

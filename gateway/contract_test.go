@@ -81,7 +81,8 @@ func TestDocumentListsEveryProblemType(t *testing.T) {
 		errInternal, errUnavailable, errNoToken, errNotFound, errNoRoute, errMethod, errRemoved,
 		errBadRequest, errInvalid, errTooLarge, errHeaderTooLarge, errSlow, errEncodedBody, errBadSignature,
 		errDuplicateKey, errDuplicateEmployer, errOtherOrganization, errPaused, errAmbiguous, errWrongKey,
-		errMissingPermission, errAshbyUnavailable, errUnknownKind, errModuleOff, errModules, errHoldEnded,
+		errMissingPermission, errAshbyUnavailable, errUnknownKind, errModuleOff, errModules, errHoldEnded, errBusy,
+		errWebhooksForbidden,
 	} {
 		made[p.Type] = true
 	}

@@ -3,8 +3,11 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
+	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 )
 
@@ -172,4 +175,129 @@ func (s *fakeStore) SpreadPolls(_ context.Context, over time.Duration) (int, err
 	}
 	s.spreads = append(s.spreads, over)
 	return len(s.conns), nil
+}
+
+// fakeAdmins is Ashby's webhook settings of one organization, and the keys that may manage them.
+type fakeAdmins struct {
+	mu       sync.Mutex
+	keys     map[string]bool
+	made     int
+	settings map[string]fakeSetting // by id
+	byHand   map[string]bool        // by type
+	fail     map[string]error       // by type, of create; "info", "update" and "delete" fail those methods
+	calls    []string
+	// onCreate, if set, runs within the creation of a setting.
+	onCreate func(action string)
+	// unreached makes new settings disabled.
+	unreached bool
+	// slow has a new setting enabled by an update alone.
+	slow bool
+}
+
+type fakeSetting struct {
+	ashby.WebhookSetting
+	secret ashby.Secret
+}
+
+func newFakeAdmins() *fakeAdmins {
+	return &fakeAdmins{
+		keys: map[string]bool{}, settings: map[string]fakeSetting{}, byHand: map[string]bool{}, fail: map[string]error{},
+	}
+}
+
+func (f *fakeAdmins) of(key ashby.Secret) (WebhookAdmin, error) { return fakeAdmin{f, key}, nil }
+
+func (f *fakeAdmins) change(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	do()
+}
+
+func (f *fakeAdmins) asked() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.calls)
+}
+
+type fakeAdmin struct {
+	*fakeAdmins
+	key ashby.Secret
+}
+
+// enter is called with the lock held.
+func (a fakeAdmin) enter(call, failure string) error {
+	a.calls = append(a.calls, call)
+	if !a.keys[a.key.Reveal()] {
+		return fmt.Errorf("%s: %w", call, ashby.ErrMissingPermission)
+	}
+	return a.fail[failure]
+}
+
+func (a fakeAdmin) CreateWebhook(
+	_ context.Context, action, url string, secret ashby.Secret,
+) (ashby.WebhookSetting, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.enter("create "+action, action); err != nil {
+		return ashby.WebhookSetting{}, err
+	}
+	if a.onCreate != nil {
+		a.onCreate(action)
+	}
+	isThere := a.byHand[action]
+	for _, s := range a.settings {
+		isThere = isThere || s.Action == action && s.URL == url
+	}
+	if isThere {
+		return ashby.WebhookSetting{}, ashby.ErrDuplicate
+	}
+	a.made++
+	s := ashby.WebhookSetting{ID: fmt.Sprint("setting-", a.made), Action: action, URL: url, Enabled: !a.unreached && !a.slow}
+	a.settings[s.ID] = fakeSetting{s, secret}
+	return s, nil
+}
+
+func (a fakeAdmin) Webhook(_ context.Context, id string) (ashby.WebhookSetting, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.enter("info "+id, "info"); err != nil {
+		return ashby.WebhookSetting{}, err
+	}
+	s, ok := a.settings[id]
+	if !ok {
+		return ashby.WebhookSetting{}, ashby.ErrNotFound
+	}
+	return s.WebhookSetting, nil
+}
+
+func (a fakeAdmin) UpdateWebhook(
+	_ context.Context, id string, enabled *bool, url *string, secret *ashby.Secret,
+) (ashby.WebhookSetting, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.enter("update "+id, "update"); err != nil {
+		return ashby.WebhookSetting{}, err
+	}
+	s := a.settings[id]
+	if enabled != nil {
+		s.Enabled = *enabled && !a.unreached
+	}
+	if url != nil {
+		s.URL = *url
+	}
+	if secret != nil {
+		s.secret = *secret
+	}
+	a.settings[id] = s
+	return s.WebhookSetting, nil
+}
+
+func (a fakeAdmin) DeleteWebhook(_ context.Context, id string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.enter("delete "+id, "delete"); err != nil {
+		return err
+	}
+	delete(a.settings, id)
+	return nil
 }

@@ -61,9 +61,11 @@ type Options struct {
 	Inbox       Inbox
 	Bus         Bus
 	Probe       Prober
-	Seal        Sealer
-	Logger      *slog.Logger
-	Registerer  prometheus.Registerer
+	// Webhooks returns what manages the webhook settings of the organization that an API key belongs to.
+	Webhooks   func(key ashby.Secret) (WebhookAdmin, error)
+	Seal       Sealer
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
 	// PublicURL is where Ashby reaches the gateway, "https://ashbridge.example.com"; webhook URLs begin with it.
 	PublicURL string
 	// AdminToken is the bearer token of the API.
@@ -96,6 +98,7 @@ type Gateway struct {
 	seen      *sightings
 	spill     *spill
 	heart     *heart
+	setups    keyedLocks
 	serving   atomic.Bool
 }
 
@@ -144,6 +147,7 @@ func (o *Options) complete() error {
 	missing(o.Inbox == nil, "Inbox")
 	missing(o.Bus == nil, "Bus")
 	missing(o.Probe == nil, "Probe")
+	missing(o.Webhooks == nil, "Webhooks")
 	missing(o.Seal == nil, "Seal")
 	missing(o.Logger == nil, "Logger")
 	missing(o.Registerer == nil, "Registerer")

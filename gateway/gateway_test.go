@@ -21,7 +21,7 @@ func TestNewReportsEveryFault(t *testing.T) {
 		t.Fatal("no error")
 	}
 	for _, name := range []string{
-		"Connections", "Jobs", "Records", "Holds", "Diary", "Settings", "Heart", "Inbox", "Bus", "Probe", "Seal", "Logger", "Registerer",
+		"Connections", "Jobs", "Records", "Holds", "Diary", "Settings", "Heart", "Webhooks", "Inbox", "Bus", "Probe", "Seal", "Logger", "Registerer",
 		"AdminToken", "PublicURL", "Modules",
 	} {
 		if !strings.Contains(err.Error(), name) {

@@ -101,7 +101,7 @@ var (
 	errDuplicateEmployer = newProblem(http.StatusConflict, "duplicate-employer", "Employer already connected",
 		"Another connection has this employer_ref. Change that connection, or use another employer_ref.")
 	errOtherOrganization = newProblem(http.StatusConflict, "other-organization", "Key of another organization",
-		"The new key shows none of the postings that this connection mirrors, so it belongs to another Ashby "+
+		"The key shows none of the postings that this connection mirrors, so it belongs to another Ashby "+
 			"organization. Register it as a connection of its own.")
 	errPaused = newProblem(http.StatusConflict, "paused", "Connection paused",
 		"Resume the connection first, by a PATCH with paused false.")
@@ -115,6 +115,13 @@ var (
 		"Name modules that the operator allows, jobs always among them.")
 	errHoldEnded = newProblem(http.StatusConflict, "hold-ended", "Hold ended",
 		"Nothing is left to decide: see the hold's outcome.")
+	errBusy = newProblem(http.StatusConflict, "busy", "Already under way",
+		"Another request sets up this connection's webhooks. Try again when it is done.")
+	errWebhooksForbidden = newProblem(http.StatusUnprocessableEntity, "webhooks-forbidden",
+		"The key may not manage webhooks",
+		"In Ashby, open Admin, Integrations, API Keys, choose the key, Configure API Key Permissions, and tick read "+
+			"and write on API Keys. Or send a key that has it as api_key: it is used for this request and forgotten. Or make the "+
+			"settings by hand, as steps says. What was made until here is kept.")
 	errWrongKey = newProblem(http.StatusUnprocessableEntity, "wrong-key", "Ashby refuses the key",
 		"The key is wrong or was disabled. Copy it again, or make a new one in Ashby under Admin, Integrations, "+
 			"API Keys.")

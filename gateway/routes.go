@@ -49,6 +49,7 @@ func (g *Gateway) routes() []route {
 		{"PATCH", "/v1/connections/:id", admin, probeTime, g.patchConnection},
 		{"DELETE", "/v1/connections/:id", admin, probeTime, g.removeConnection},
 		{"POST", "/v1/connections/:id/sync", admin, plainTime, g.syncConnection},
+		{"POST", "/v1/connections/:id/webhooks", admin, probeTime, g.setUpWebhooks},
 		{"GET", "/v1/connections/:id/quarantine", admin, plainTime, g.listQuarantine},
 		{"GET", "/v1/connections/:id/runs", admin, plainTime, g.listRuns},
 

@@ -37,6 +37,7 @@ type bundle struct {
 	store    *fakeStore
 	bus      *fakeBus
 	prober   *fakeProber
+	admins   *fakeAdmins
 	clock    *fakeClock
 	registry *prometheus.Registry
 	keyset   *seal.Keyset
@@ -92,12 +93,12 @@ func prepare(t *testing.T, change ...func(*Options)) *bundle {
 	b := &bundle{
 		t: t, clock: clock, store: newFakeStore(clock.now), bus: &fakeBus{}, keyset: keyset,
 		registry: prometheus.NewRegistry(), prober: &fakeProber{answers: map[string]probeAnswer{}},
-		logs: &logBuffer{}, stopped: make(chan error, 1),
+		admins: newFakeAdmins(), logs: &logBuffer{}, stopped: make(chan error, 1),
 	}
 	b.prober.set(goodKey, probeAnswer{report: okReport(), postings: []string{"posting-1", "posting-2"}})
 	o := Options{
 		Connections: b.store, Jobs: b.store, Records: b.store, Holds: b.store, Diary: b.store, Settings: b.store, Heart: b.store,
-		Inbox: b.store, Bus: b.bus, Probe: b.prober, Seal: keyset,
+		Inbox: b.store, Bus: b.bus, Probe: b.prober, Webhooks: b.admins.of, Seal: keyset,
 		PublicURL: publicURL, AdminToken: adminToken, Now: clock.now, Registerer: b.registry,
 		Logger:      slog.New(slog.NewJSONHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		StopTimeout: 2 * time.Second,

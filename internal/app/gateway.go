@@ -21,7 +21,14 @@ func Gateway(p Parts) (*gateway.Gateway, error) {
 	return gateway.New(gateway.Options{
 		Connections: store, Jobs: store, Records: store, Holds: store, Diary: store, Settings: store, Heart: store,
 		Inbox: store, Bus: p.Bus, Seal: p.Keys,
-		Probe:     gateway.AshbyProber{NewClient: newClient},
+		Probe: gateway.AshbyProber{NewClient: newClient},
+		Webhooks: func(key ashby.Secret) (gateway.WebhookAdmin, error) {
+			client, err := newClient(key)
+			if err != nil {
+				return nil, err
+			}
+			return client, nil
+		},
 		PublicURL: p.Config.PublicURL, AdminToken: p.Config.AdminToken, Modules: p.Config.Modules,
 		DefaultPollInterval: p.Config.PollInterval, StopTimeout: p.StopTimeout,
 		Logger: p.Log.With("service", "gateway"), Registerer: p.Registry,
