@@ -15,6 +15,7 @@ func ofCandidates() []Resource {
 			// the list does not have it.
 			ListParams: map[string]any{"expand": []string{"openings"}},
 			InfoParams: map[string]any{"expand": []string{"openings"}},
+			InfoAlone:  []string{"applicationHistory"}, // it is a kind of its own
 			Expand:     []string{"openings", "applicationFormSubmissions", "referrals"},
 			Actions: []string{
 				"applicationSubmit", "applicationUpdate", "candidateStageChange", "candidateHire", "pushToHRIS", "signatureRequestUpdate",

@@ -22,6 +22,7 @@ func ofInterviews() []Resource {
 			Kind: KindInterviewerPool, Scope: hiringRead, UIModule: hiringBox,
 			List: "interviewerPool.list", Info: "interviewerPool.info", IDParam: "interviewerPoolId", Paged: true, SyncToken: true,
 			ListParams: map[string]any{"includeArchivedPools": true, "includeArchivedTrainingStages": true},
+			InfoAlone:  []string{"qualifiedMembers", "trainees"},
 		},
 		{
 			Kind: KindInterviewSchedule,

@@ -5,6 +5,7 @@ func ofOffers() []Resource {
 	rows := []Resource{{
 		Kind: KindOffer,
 		List: "offer.list", Info: "offer.info", IDParam: "offerId", Paged: true, SyncToken: true,
+		InfoParams: map[string]any{"excludeFormDefinition": true}, InfoAlone: []string{"formDefinition"},
 		Actions: []string{"offerCreate", "offerUpdate", "offerDelete", "signatureRequestUpdate"},
 	}}
 	return optIn(rows, moduleOffers, offersRead, offersBox)

@@ -110,6 +110,13 @@ func (e *APIError) isRefusal() bool {
 	return slices.Contains([]error{ErrMissingPermission, ErrNotFound, ErrRestart, ErrDuplicate, ErrRefused}, e.Reason)
 }
 
+// Brief is Error without what Ashby said and what lay beneath: those may quote the contents of an object.
+func (e *APIError) Brief() string {
+	short := *e
+	short.Message, short.Cause = "", nil
+	return short.Error()
+}
+
 // Unwrap returns the reason. The cause is for people alone: a time-out beneath it would match the context package's
 // errors and look like the caller's own.
 func (e *APIError) Unwrap() error { return e.Reason }

@@ -4,14 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // pageSize is the most that Ashby gives in a page.
 const pageSize = 100
 
-// mostPages bounds a listing that should have one page alone.
-const mostPages = 1000
+const (
+	// mostPages bounds a listing that should have one page alone.
+	mostPages = 1000
+	// fewBad is how many rows of a whole listing may be unreadable without one that can be read. Of more it is likely that
+	// the answer is at fault, and not the rows.
+	fewBad = 3
+)
 
 // PageRequest says which page to read. The zero PageRequest is the first page of everything.
 type PageRequest struct {
@@ -36,7 +42,8 @@ type Page struct {
 	// good. Store it only once the whole pass is stored.
 	SyncToken string
 	SentAt    time.Time
-	// Bad are the rows that could not be read.
+	// Bad are the rows that could not be read. Where no row of a page could be, Page returns an error that matches
+	// ErrMalformed, and with it the rows and the way on.
 	Bad []BadRow
 }
 
@@ -97,7 +104,8 @@ func (c *Client) page(ctx context.Context, r Resource, params map[string]any, cu
 		page.SyncToken = a.syncToken
 	}
 	if page.Records, page.Bad, err = rows(r, a, parent); err != nil {
-		return Page{Bad: page.Bad}, err
+		page.Records = nil
+		return page, err // with the way on: whoever knows that the fault is the rows' own may go on without them
 	}
 	return page, nil
 }
@@ -108,7 +116,7 @@ func (c *Client) whole(ctx context.Context, r Resource, params map[string]any, p
 	seen := map[string]bool{}
 	for cursor := ""; ; {
 		page, err := c.page(ctx, r, params, cursor, parent)
-		if err != nil {
+		if err != nil && (r.Single || len(page.Bad) == 0 || len(page.Bad)+len(all.Bad) > fewBad && len(all.Records) == 0) {
 			return Page{Bad: page.Bad}, err
 		}
 		if all.SentAt.IsZero() {
@@ -141,6 +149,9 @@ func (c *Client) Info(ctx context.Context, kind Kind, id string) (Record, error)
 	a, err := c.call(ctx, r.Info, with(r.InfoParams, r.IDParam, id))
 	if err != nil {
 		return Record{}, err
+	}
+	if len(r.InfoAlone) > 0 {
+		r.Drop = slices.Concat(r.Drop, r.InfoAlone)
 	}
 	return one(r, a, id)
 }

@@ -183,7 +183,9 @@ func TestPostingsIsCompleteOrAnError(t *testing.T) {
 		{"null", map[string]string{"": `{"success":true,"results":null}`}, 0, ErrMalformed},
 		{"no results", map[string]string{"": `{"success":true}`}, 0, ErrMalformed},
 		{"no success", map[string]string{"": `{"results":[]}`}, 0, ErrMalformed},
-		{"all rows are bad", map[string]string{"": `{"success":true,"results":[{"id":"a","isListed":"yes"}]}`}, 0, ErrMalformed},
+		{"all rows are bad", map[string]string{"": `{"success":true,"results":[{"id":"a","isListed":"yes"},
+			{"id":"b","isListed":"yes"},{"id":"c","isListed":"yes"},{"id":"d","isListed":"yes"}]}`}, 0, ErrMalformed},
+		{"there is one row, and it is bad", map[string]string{"": `{"success":true,"results":[{"id":"a","isListed":"yes"}]}`}, 0, nil},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {

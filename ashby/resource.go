@@ -35,6 +35,9 @@ type Resource struct {
 	Expand []string
 	// Drop names fields with employees' personal data, removed on arrival; a dot leads into an object.
 	Drop []string
+	// InfoAlone names fields that Info shows and List does not. They are removed from Info's answers, so that an object
+	// does not seem to change with the method that read it.
+	InfoAlone []string
 	// Personal says that the kind belongs to opt-in modules alone, whose records are stored sealed.
 	Personal bool
 	// Actions are the webhook types that say that an object of this kind may have changed, in the order in which a
@@ -74,6 +77,7 @@ func (r Resource) variant(name string) (map[string]any, bool) {
 func (r Resource) clone() Resource {
 	r.Modules, r.Expand = slices.Clone(r.Modules), slices.Clone(r.Expand)
 	r.Drop, r.Actions = slices.Clone(r.Drop), slices.Clone(r.Actions)
+	r.InfoAlone = slices.Clone(r.InfoAlone)
 	r.ListParams, r.InfoParams = cloneParams(r.ListParams), cloneParams(r.InfoParams)
 	r.Variants = slices.Clone(r.Variants)
 	for i, v := range r.Variants {

@@ -34,16 +34,21 @@ type delivery struct {
 	shuffle                       time.Duration
 }
 
-func deliveryClient() *http.Client {
+// deliveryClient sends webhooks, by the network unless a transport is given.
+func deliveryClient(given http.RoundTripper) *http.Client {
+	client := &http.Client{
+		Transport: given, Timeout: deliveryTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	if given != nil {
+		return client
+	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil
 	transport.MaxConnsPerHost = 64
 	transport.MaxIdleConnsPerHost = 64
-	return &http.Client{
-		Transport:     transport,
-		Timeout:       deliveryTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	client.Transport = transport
+	return client
 }
 
 // launch counts deliveries as pending and gives the function that starts them. It is called with the lock held, so that

@@ -17,6 +17,8 @@ type Fault struct {
 	Kind FaultKind
 	// Count is how many requests it touches; zero means until ClearFaults.
 	Count int
+	// ID limits it to the object of that id, or to the listing of that parent's children; empty means all.
+	ID string
 	// Page limits it to the n-th page of listings, from 1; zero means all.
 	Page int
 	// Status is for FaultStatus.
@@ -99,6 +101,7 @@ func (s *Simulator) fits(f *Fault, c *call) bool {
 	switch {
 	case f.Method != "" && f.Method != c.method,
 		f.Org != "" && f.Org != c.orgSlug(),
+		f.ID != "" && f.ID != c.params.objectID(),
 		f.Page != 0 && f.Page != s.pageOf(c):
 		return false
 	}

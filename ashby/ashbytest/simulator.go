@@ -30,6 +30,8 @@ type Options struct {
 	ErrorForm ErrorForm
 	// TokenAge is how long sync tokens and cursors are good; zero is for ever. How long Ashby's are is not documented.
 	TokenAge time.Duration
+	// Transport carries the webhooks; nil is the network.
+	Transport http.RoundTripper
 	// Control opens the control path, by which whoever reaches the server may change everything in it.
 	Control bool
 	// QuietChildren leaves a candidate, an application or a schedule as it was when a note, an entry or an event of it
@@ -89,7 +91,7 @@ func New(opts Options) *Simulator {
 	s := &Simulator{
 		opts:       opts,
 		catalogue:  newCatalogue(),
-		client:     deliveryClient(),
+		client:     deliveryClient(opts.Transport),
 		orgs:       make(map[string]*Organization),
 		keys:       make(map[string]*apiKey),
 		taken:      make(map[FaultKind]int),
