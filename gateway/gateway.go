@@ -26,6 +26,7 @@ import (
 
 	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/internal/pulse"
 )
 
 const (
@@ -97,7 +98,7 @@ type Gateway struct {
 	conns     *connections
 	seen      *sightings
 	spill     *spill
-	heart     *heart
+	heart     *pulse.Pulse
 	setups    keyedLocks
 	serving   atomic.Bool
 }
@@ -124,7 +125,7 @@ func New(o Options) (*Gateway, error) {
 	g.conns = newConnections(g.hints.add)
 	g.seen = newSightings(o.Inbox.Seen, o.Now, o.Logger)
 	g.spill = newSpill(o.Bus, o.Inbox.Commit, g.hints, o.Logger, m)
-	g.heart = newHeart(o.Heart, o.Logger)
+	g.heart = pulse.New(o.Heart, "gateway", o.Logger)
 	m.declare(g.routes())
 	return g, nil
 }
@@ -196,7 +197,7 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 	loops.Go(func() error { g.hints.run(background); return nil })
 	loops.Go(func() error { g.seen.run(background); return nil })
 	loops.Go(func() error { return g.spill.run(background) })
-	loops.Go(func() error { return g.heart.run(background) })
+	loops.Go(func() error { return g.heart.Run(background) })
 
 	server, serverCtx := errgroup.WithContext(ctx)
 	server.Go(func() error {

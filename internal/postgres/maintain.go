@@ -23,8 +23,8 @@ const (
 
 // Maintain makes the event partitions of the coming days, drops those older than 30 days, deletes inbox rows that were
 // processed more than three days ago and what else has outlived its use (see retention.go), and forgets replicas that are
-// gone. It is safe to run anywhere at any time, once an
-// hour or so. What one part cannot do does not keep the others from being done.
+// gone. It is safe to run anywhere at any time, once an hour or so. What one part cannot do does not keep the others from
+// being done.
 func (d *DB) Maintain(ctx context.Context) error {
 	return errors.Join(
 		d.inTx(ctx, "making event partitions", func(tx *sqlx.Tx) error { return makeEventPartitions(ctx, tx) }),
@@ -33,6 +33,7 @@ func (d *DB) Maintain(ctx context.Context) error {
 		d.purgeRuns(ctx),
 		d.purgeHistory(ctx),
 		d.purgeHolds(ctx),
+		d.purgeQuarantine(ctx),
 		d.purgeReplicas(ctx),
 	)
 }

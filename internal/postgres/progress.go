@@ -92,12 +92,6 @@ func (s Syncer) FinishRecords(ctx context.Context, m mirror.Mandate, next time.D
 		WHERE connection_id = $1`, next.Seconds())
 }
 
-// MakeRecordsDue makes a slice of records due now. Errors are those of mayWrite.
-func (s Syncer) MakeRecordsDue(ctx context.Context, m mirror.Mandate) error {
-	return s.note(ctx, "making records due", m, `
-		UPDATE sync_state SET next_records_at = clock_timestamp() WHERE connection_id = $1`)
-}
-
 // note runs an update of the connection's row, which is its first parameter, if the mandate allows it.
 func (s Syncer) note(ctx context.Context, doing string, m mirror.Mandate, update string, args ...any) error {
 	return s.db.inTx(ctx, doing, func(tx *sqlx.Tx) error {
@@ -130,7 +124,7 @@ func (s Syncer) FinishPoll(ctx context.Context, m mirror.Mandate, p mirror.Compl
 		// GREATEST leaves nulls out. A poll that began before the last complete one verifies nothing new.
 		if err := mustAffect(1)(tx.ExecContext(ctx, `
 			UPDATE sync_state
-			SET poll_finished_at = clock_timestamp(), last_verified_at = GREATEST(last_verified_at, $2),
+			SET poll_finished_at = clock_timestamp(), progress_done = progress_total, last_verified_at = GREATEST(last_verified_at, $2),
 				first_synced_at = COALESCE(first_synced_at, clock_timestamp()), postings_at_ashby = $3,
 				last_error = $4, failures = 0, reread_until = COALESCE($6, reread_until),
 				-- The interval may have been shortened while the poll ran; a tenth is the schedule's jitter.

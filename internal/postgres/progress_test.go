@@ -141,7 +141,6 @@ func (b *bundle) verbs(m mirror.Mandate) map[string]func() error {
 		},
 		"start records":  func() error { return b.s.StartRecords(b.Context(), m, time.Minute) },
 		"finish records": func() error { return b.s.FinishRecords(b.Context(), m, time.Minute) },
-		"due records":    func() error { return b.s.MakeRecordsDue(b.Context(), m) },
 		"module": func() error {
 			return b.s.SetModule(b.Context(), m, mirror.ModuleState{Module: "jobs", State: mirror.ModulePaused})
 		},

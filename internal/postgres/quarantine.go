@@ -11,7 +11,7 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 )
 
-// Quarantined returns the objects in quarantine that can be read by their id, those that were tried longest ago first, at
+// Quarantined returns the objects in quarantine that can be read by their id, those that were last seen longest ago first, at
 // most limit.
 func (s Syncer) Quarantined(
 	ctx context.Context, connection string, kinds []string, limit int,
@@ -31,6 +31,24 @@ func (s Syncer) Quarantined(
 	keys := make([]mirror.RecordKey, 0, len(rows))
 	for _, r := range rows {
 		keys = append(keys, mirror.RecordKey(r))
+	}
+	return keys, nil
+}
+
+// Nameless returns the rows of a kind in quarantine that showed no id and were last seen before a time. Those that stand
+// for the children of one parent are not among them.
+func (s Syncer) Nameless(ctx context.Context, connection, kind string, before time.Time) ([]mirror.RecordKey, error) {
+	var ids []string
+	if err := s.db.x.SelectContext(ctx, &ids, `
+		SELECT id
+		FROM quarantine
+		WHERE connection_id = $1 AND kind = $2 AND id LIKE 'row-%' AND id NOT LIKE 'row-of-%' AND last_seen_at < $3
+		ORDER BY id`, connection, kind, before); err != nil {
+		return nil, wrap(ctx, "reading the rows without an id in quarantine", err)
+	}
+	keys := make([]mirror.RecordKey, 0, len(ids))
+	for _, id := range ids {
+		keys = append(keys, mirror.RecordKey{Kind: kind, ID: id})
 	}
 	return keys, nil
 }
@@ -69,7 +87,8 @@ func (g Gateway) Quarantine(ctx context.Context, connection string, limit int) (
 	return bad, nil
 }
 
-// applyQuarantine lets go of what was read well, then puts in what could not be read.
+// applyQuarantine lets go of what was read well, then puts in what could not be read. Without a reason it is there for the
+// one that is known already.
 func applyQuarantine(ctx context.Context, tx *sqlx.Tx, u mirror.Unit) error {
 	if len(u.Released) > 0 {
 		kinds, ids := keyColumns(u.Released)
@@ -104,7 +123,8 @@ func applyQuarantine(ctx context.Context, tx *sqlx.Tx, u mirror.Unit) error {
 			AS n (kind, id, reason, shape)
 		ORDER BY n.kind, n.id
 		ON CONFLICT (connection_id, kind, id) DO UPDATE
-		SET reason = EXCLUDED.reason, shape = EXCLUDED.shape, last_seen_at = EXCLUDED.last_seen_at, times = q.times + 1`,
+		SET reason = COALESCE(NULLIF(EXCLUDED.reason, ''), q.reason),
+			shape = CASE WHEN EXCLUDED.reason = '' THEN q.shape ELSE EXCLUDED.shape END, last_seen_at = EXCLUDED.last_seen_at, times = q.times + 1`,
 		u.Connection, textArray(kinds), textArray(ids), textArray(reasons), textArray(shapes)))
 	return err
 }

@@ -34,8 +34,9 @@ func TestQuarantineCountsAndLetsGo(t *testing.T) {
 		mirror.BadRow{Kind: "candidate", ID: "row-ab12", Reason: "no id \x00\xff"},
 		mirror.BadRow{Kind: "candidate", ID: "row-ab12", Reason: "no id"})
 	bad(mirror.BadRow{Kind: "posting", ID: "p1", Reason: "bad"}, mirror.BadRow{Kind: "offer", ID: "o1", Reason: "bad"})
+	bad(mirror.BadRow{Kind: "candidate", ID: "row-of-c9", Reason: "children"})
 	bad(mirror.BadRow{Kind: "candidate", ID: "c1", Reason: "title is a bool", Shape: shape})
-	want := map[string]int{"candidate/c1": 2, "candidate/row-ab12": 1, "posting/p1": 1, "offer/o1": 1}
+	want := map[string]int{"candidate/c1": 2, "candidate/row-ab12": 1, "candidate/row-of-c9": 1, "posting/p1": 1, "offer/o1": 1}
 	if diff := cmp.Diff(want, b.quarantined()); diff != "" {
 		t.Error(diff)
 	}
@@ -52,8 +53,21 @@ func TestQuarantineCountsAndLetsGo(t *testing.T) {
 	if diff := cmp.Diff([]mirror.RecordKey{{Kind: "offer", ID: "o1"}, {Kind: "candidate", ID: "c1"}}, keys); diff != "" {
 		t.Error(diff)
 	}
-	if view, err := b.g.View(t.Context(), "acme"); err != nil || view.Quarantined != 4 {
+	if view, err := b.g.View(t.Context(), "acme"); err != nil || view.Quarantined != 5 {
 		t.Errorf("the view counts %d, %v", view.Quarantined, err)
+	}
+	for _, c := range []struct {
+		before time.Time
+		want   []mirror.RecordKey
+	}{
+		{time.Now().Add(time.Minute), []mirror.RecordKey{{Kind: "candidate", ID: "row-ab12"}}},
+		{all[0].FirstSeenAt.Add(-time.Minute), []mirror.RecordKey{}},
+	} {
+		keys, err := b.s.Nameless(t.Context(), "acme", "candidate", c.before)
+		b.must(err)
+		if diff := cmp.Diff(c.want, keys); diff != "" {
+			t.Error(diff)
+		}
 	}
 	u := b.unit("acme")
 	u.Released = []mirror.RecordKey{{Kind: "candidate", ID: "c1"}, {Kind: "candidate", ID: "never"}}

@@ -55,6 +55,18 @@ func (d *DB) purgeHistory(ctx context.Context) error {
 		)`)
 }
 
+// purgeQuarantine deletes rows that have not been seen for three days: those that show no id leave in no other way.
+func (d *DB) purgeQuarantine(ctx context.Context) error {
+	return d.purge(ctx, "purging the quarantine", `
+		DELETE FROM quarantine
+		WHERE (connection_id, kind, id) IN (
+			SELECT connection_id, kind, id
+			FROM quarantine
+			WHERE last_seen_at < now() - INTERVAL '3 days'
+			LIMIT $1
+		)`)
+}
+
 // purgeHolds deletes holds that ended more than 90 days ago.
 func (d *DB) purgeHolds(ctx context.Context) error {
 	return d.purge(ctx, "purging holds", `

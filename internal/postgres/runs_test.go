@@ -71,11 +71,14 @@ func TestMaintainDeletesWhatHasOutlivedItsUse(t *testing.T) {
 		('old', 'acme', '{}', 1, 'x', 'ended', now() - INTERVAL '92 days', now() - INTERVAL '91 days'),
 		('late', 'acme', '{}', 1, 'x', 'ended', now() - INTERVAL '92 days', now() - INTERVAL '1 day'),
 		('open', 'acme', '{}', 1, 'x', 'open', now() - INTERVAL '92 days', NULL)`)
+	b.exec(`INSERT INTO quarantine (connection_id, kind, id, reason, shape, last_seen_at) VALUES
+		('acme', 'source', 'row-gone', 'x', '{}', now() - INTERVAL '4 days'),
+		('acme', 'source', 'row-seen', 'x', '{}', now() - INTERVAL '2 days')`)
 	b.must(b.db.Maintain(t.Context()))
 	var left []string
 	b.must(b.raw.SelectContext(t.Context(), &left, `
-		SELECT task FROM runs UNION ALL SELECT id FROM holds UNION ALL SELECT CAST(version AS text) FROM job_history ORDER BY 1`))
-	if diff := cmp.Diff([]string{"2", "changed", "failed", "late", "new", "open", "told"}, left); diff != "" {
+		SELECT task FROM runs UNION ALL SELECT id FROM quarantine UNION ALL SELECT id FROM holds UNION ALL SELECT CAST(version AS text) FROM job_history ORDER BY 1`))
+	if diff := cmp.Diff([]string{"2", "changed", "failed", "late", "new", "open", "row-seen", "told"}, left); diff != "" {
 		t.Error(diff)
 	}
 }

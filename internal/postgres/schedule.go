@@ -94,9 +94,9 @@ func (d *DB) spreadPolls(ctx context.Context, over time.Duration) (int, error) {
 	return spread, err
 }
 
-// OverdueInbox returns a hint for each object with an inbox row older than the sweep's age that is not processed: the
-// oldest of each connection first, then the second of each, within the sweep's limits, so that the burst of one employer
-// does not take the places of others. Connections that cannot be read now (paused, unauthorized) are left out until they
+// OverdueInbox returns a hint for each object with an inbox row older than the sweep's age that is not processed: what
+// public jobs are made of first, then the oldest of each connection, then the second of each, within the sweep's limits,
+// so that neither the burst of one employer nor candidates that cannot be read now take the places of postings. Connections that cannot be read now (paused, unauthorized) are left out until they
 // can.
 func (s Syncer) OverdueInbox(ctx context.Context, sweep mirror.Sweep) ([]mirror.Hint, error) {
 	var rows []struct {
@@ -108,7 +108,10 @@ func (s Syncer) OverdueInbox(ctx context.Context, sweep mirror.Sweep) ([]mirror.
 		SELECT connection_id, kind, object_id
 		FROM (
 			SELECT i.connection_id, i.kind, i.object_id, min(i.id) AS oldest,
-				row_number() OVER (PARTITION BY i.connection_id ORDER BY min(i.id)) AS place
+				i.kind NOT IN ('poll', 'all', 'posting', 'job') AS later,
+				row_number() OVER (
+					PARTITION BY i.connection_id, i.kind NOT IN ('poll', 'all', 'posting', 'job') ORDER BY min(i.id)
+				) AS place
 			FROM webhook_inbox i
 			JOIN connections c ON c.id = i.connection_id
 			WHERE i.processed_at IS NULL
@@ -118,7 +121,7 @@ func (s Syncer) OverdueInbox(ctx context.Context, sweep mirror.Sweep) ([]mirror.
 			GROUP BY i.connection_id, i.kind, i.object_id
 		) overdue
 		WHERE place <= $4
-		ORDER BY place, oldest
+		ORDER BY later, place, oldest
 		LIMIT $3`, intArray(sweep.Parts), sweep.Age.Seconds(), sweep.Limit, sweep.PerConnection); err != nil {
 		return nil, wrap(ctx, "reading the overdue inbox", err)
 	}

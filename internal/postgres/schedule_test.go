@@ -101,7 +101,7 @@ func TestRecordsAreDueAfterTheFirstSynchronisation(t *testing.T) {
 		t.Errorf("the next slice comes in %s", in)
 	}
 	b.must(b.s.StartRecords(t.Context(), m, time.Minute))
-	b.must(b.s.MakeRecordsDue(t.Context(), m))
+	b.must(b.g.MakeDue(t.Context(), "acme"))
 	b.must(b.s.FinishRecords(t.Context(), m, time.Hour))
 	if diff := cmp.Diff(want, due()); diff != "" {
 		t.Errorf("made due while a slice ran: %s", diff)
