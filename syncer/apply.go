@@ -20,6 +20,11 @@ type run struct {
 	translator string
 	// distrusted is a record that Ashby does not know any more, so that the stored one proves nothing.
 	distrusted mirror.RecordKey
+	// quarantined are the objects in quarantine, where the run has looked; retries are those to read again.
+	quarantined map[mirror.RecordKey]bool
+	retries     []mirror.RecordKey
+	// expects is the kind whose changes a webhook should have told of.
+	expects ashby.Kind
 }
 
 func (d *desk) newRun(ctx context.Context, a access, origin events.Origin) (run, error) {
@@ -33,6 +38,8 @@ func (d *desk) newRun(ctx context.Context, a access, origin events.Origin) (run,
 	return run{access: a, d: d, origin: origin, translator: mirror.TranslatorKey(a.connection)}, nil
 }
 
+func (r *run) isQuarantined(key mirror.RecordKey) bool { return r.quarantined[key] }
+
 func keyFor(kind ashby.Kind, id string) mirror.RecordKey {
 	return mirror.RecordKey{Kind: string(kind), ID: id}
 }
@@ -41,7 +48,7 @@ func keyFor(kind ashby.Kind, id string) mirror.RecordKey {
 // answer on the same object may not. The caller holds d.applying until it has applied the answer; should that fail,
 // older answers stay out all the same and the object is read again.
 func (d *desk) admit(k mirror.RecordKey, sentAt time.Time) bool {
-	if sentAt.Before(d.newest[k]) {
+	if d.s.overtaken(sentAt, d.newest[k]) {
 		d.s.opts.Metrics.stale.Inc()
 		return false
 	}
@@ -66,6 +73,8 @@ func (r *run) apply(ctx context.Context, u mirror.Unit) error {
 	}
 	r.d.updateHeads(u)
 	r.d.s.opts.Metrics.applied(r.origin, applied)
+	r.tally.applied(applied)
+	r.foundPostings(ctx, applied.Made)
 	if applied.Events > 0 {
 		r.d.s.opts.Bus.WakeRelay()
 	}
@@ -130,19 +139,15 @@ func (d *desk) unknowHeads(u mirror.Unit) {
 	}
 }
 
-// stored returns the heads of a kind for the ids given: from what a poll has loaded, else from the store. The caller
-// holds d.applying.
+// stored returns the heads of a kind for the ids given, gone ones too: from what a poll has loaded, else from the store.
+// The caller holds d.applying.
 func (r *run) stored(ctx context.Context, kind ashby.Kind, ids []string) (map[string]mirror.Head, error) {
 	if heads := r.d.heads[string(kind)]; heads != nil {
 		return heads, nil
 	}
-	recs, err := r.records(ctx, kind, ids)
+	heads, err := r.d.s.opts.Store.HeadsOf(ctx, r.connection.ID, string(kind), ids)
 	if err != nil {
-		return nil, err
-	}
-	heads := make(map[string]mirror.Head, len(recs))
-	for id, rec := range recs {
-		heads[id] = mirror.Head{Hash: rec.Hash, ListHash: rec.ListHash}
+		return nil, fmt.Errorf("reading %s heads: %w", kind, err)
 	}
 	return heads, nil
 }

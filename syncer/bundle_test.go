@@ -2,9 +2,11 @@ package syncer
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -139,6 +141,16 @@ func (plainSealer) Open(s mirror.Sealed, _, kind string) (ashby.Secret, error) {
 	return ashby.Secret(s), nil
 }
 
+// Seal makes something that is not the plain text, so that a test sees what was not sealed.
+func (plainSealer) Seal(plain ashby.Secret, connection, kind string) (mirror.Sealed, error) {
+	return mirror.Sealed("sealed for " + connection + " " + kind + ": " + strconv.Itoa(len(plain.Reveal()))), nil
+}
+
+func (plainSealer) Fingerprint(secret ashby.Secret) []byte {
+	sum := sha256.Sum256([]byte("finger" + secret.Reveal()))
+	return sum[:]
+}
+
 type plainCleaner struct{}
 
 func (plainCleaner) HTML(s string) string { return s }
@@ -154,6 +166,8 @@ type bundle struct {
 	syncer *Syncer
 	cancel context.CancelFunc
 	ended  chan error
+	// tamper changes a syncer before it runs, for tests of tests.
+	tamper func(*Syncer)
 }
 
 // conn is the connection of tests that need but one.
@@ -176,7 +190,7 @@ func (b *bundle) start(owner string, change ...func(*Options)) {
 		b.t.Fatal(err)
 	}
 	opts := Options{
-		Leases: b.world, Schedule: b.world, Store: b.world, Progress: b.world, Bus: b.bus, Seal: plainSealer{},
+		Leases: b.world, Schedule: b.world, Store: b.world, Progress: b.world, Passes: b.world, Slices: b.world, Diary: b.world, Bus: b.bus, Seal: plainSealer{},
 		NewClient: func(key ashby.Secret) (AshbyClient, error) { return client{b.vendor, key.Reveal()}, nil },
 		Cleaner:   plainCleaner{}, Owner: owner, Logger: slog.New(slog.DiscardHandler), Metrics: metrics,
 	}
@@ -185,6 +199,9 @@ func (b *bundle) start(owner string, change ...func(*Options)) {
 	}
 	if b.syncer, err = New(opts); err != nil {
 		b.t.Fatal(err)
+	}
+	if b.tamper != nil {
+		b.tamper(b.syncer)
 	}
 	ctx, cancel := context.WithCancel(b.t.Context())
 	b.cancel, b.ended = cancel, make(chan error, 1)
@@ -219,6 +236,12 @@ func (b *bundle) webhook(kind ashby.Kind, id string) {
 func (b *bundle) pollNow() {
 	b.with(conn, func(a *account) { a.sync.NextPollAt = time.Now() })
 	b.pass(3 * time.Second)
+}
+
+// sliceNow makes a slice due and lets it and those that follow happen.
+func (b *bundle) sliceNow() {
+	b.with(conn, func(a *account) { a.nextSlice = time.Now() })
+	b.pass(10 * time.Second)
 }
 
 // synced is a bundle whose connection has published these postings.

@@ -13,7 +13,7 @@ import (
 // record is an answer as it is stored.
 func record(r ashby.Record) mirror.Record {
 	return mirror.Record{
-		Kind: string(r.Kind), ID: r.ID, Doc: r.Raw, Hash: mirror.Hash(r.Raw), UpdatedAt: r.UpdatedAt,
+		Kind: string(r.Kind), ID: r.ID, Parent: r.Parent, Doc: r.Raw, Hash: mirror.Hash(r.Raw), UpdatedAt: r.UpdatedAt,
 		FetchedAt: r.SentAt,
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 )
 
@@ -32,7 +33,8 @@ type desk struct {
 	mu       sync.Mutex
 	lines    map[task]*line
 	failures map[task]failure
-	unread   map[string]unreadable // postings that the latest poll could not read
+	unread   map[string]unreadable     // postings that the latest poll could not read
+	unlisted map[ashby.Kind]unreadable // listings that the latest polls could not read
 	pause    brake
 	// refreshing counts the hints on single objects that are in work or wait for it.
 	refreshing int
@@ -46,6 +48,10 @@ type desk struct {
 	// newest is the send time of the newest applied answer of each object, since the desk was last at rest: a request
 	// that starts after a rest is newer than all that were applied before it.
 	newest map[mirror.RecordKey]time.Time
+	// turns has a slot for each listing, so that a slice and a webhook do not read one side by side; guarded by mu.
+	turns map[mirror.PassKey]chan struct{}
+	// round is how far the reading of what is not polled is; guarded by mu.
+	round *round
 	// heads is what is stored of the kinds that a running poll compares, kept up to date by every unit of work.
 	heads map[string]map[string]mirror.Head
 }
@@ -57,15 +63,32 @@ func newDesk(p *partition, connection string) *desk {
 	}
 }
 
+// turn is the slot for a listing.
+func (d *desk) turn(key mirror.PassKey) chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.turns == nil {
+		d.turns = map[mirror.PassKey]chan struct{}{}
+	}
+	if d.turns[key] == nil {
+		d.turns[key] = make(chan struct{}, 1)
+	}
+	return d.turns[key]
+}
+
 // task names what a hint asks for: a poll, or the refresh of one object.
 type task struct {
 	kind   mirror.HintKind
 	object string
 }
 
-func (t task) isPoll() bool { return t.kind == mirror.HintPoll }
+func (t task) isPoll() bool  { return t.kind == mirror.HintPoll }
+func (t task) isSlice() bool { return t.kind == mirror.HintRecords }
 
 func keyOf(h mirror.Hint) task {
+	if h.Kind == mirror.HintRecords {
+		return task{kind: mirror.HintRecords}
+	}
 	if h.Kind == mirror.HintPoll || h.Kind == mirror.HintAll || h.ID == "" {
 		return task{kind: mirror.HintPoll}
 	}
@@ -90,7 +113,7 @@ func (d *desk) forgettable() bool {
 			delete(d.failures, t)
 		}
 	}
-	return len(d.failures) == 0 && len(d.unread) == 0
+	return len(d.failures) == 0 && len(d.unread) == 0 && len(d.unlisted) == 0
 }
 
 // access is what one piece of work needs of a connection.
@@ -98,20 +121,21 @@ type access struct {
 	connection mirror.Connection
 	sealed     mirror.Sealed
 	client     AshbyClient
+	tally      *tally
 }
 
 // open reads the connection and makes its client anew where the key was replaced. mirror.ErrNotFound,
 // mirror.ErrRemoved, mirror.ErrPaused.
-func (d *desk) open(ctx context.Context) (access, error) {
+func (d *desk) open(ctx context.Context, t *tally) (access, error) {
 	c, sealed, err := d.s.opts.Store.Connection(ctx, d.connection)
 	if err != nil {
-		return access{}, fmt.Errorf("reading the connection: %w", err)
+		return access{tally: t}, fmt.Errorf("reading the connection: %w", err)
 	}
 	switch c.Status {
 	case mirror.StatusRemoved:
-		return access{}, mirror.ErrRemoved
+		return access{tally: t}, mirror.ErrRemoved
 	case mirror.StatusPaused:
-		return access{}, mirror.ErrPaused
+		return access{tally: t}, mirror.ErrPaused
 	case mirror.StatusActive, mirror.StatusDegraded, mirror.StatusUnauthorized:
 	}
 	d.mu.Lock()
@@ -119,15 +143,15 @@ func (d *desk) open(ctx context.Context) (access, error) {
 	if d.client == nil || !bytes.Equal(d.sealed, sealed) {
 		key, err := d.s.opts.Seal.Open(sealed, d.connection, kindAPIKey)
 		if err != nil {
-			return access{}, fmt.Errorf("opening the sealed key: %w", err)
+			return access{tally: t}, fmt.Errorf("opening the sealed key: %w", err)
 		}
 		client, err := d.s.opts.NewClient(key)
 		if err != nil {
-			return access{}, fmt.Errorf("making the client: %w", err)
+			return access{tally: t}, fmt.Errorf("making the client: %w", err)
 		}
 		d.client, d.sealed = client, slices.Clone(sealed)
 	}
-	return access{connection: c, sealed: d.sealed, client: d.client}, nil
+	return access{connection: c, sealed: d.sealed, client: d.client, tally: t}, nil
 }
 
 // keyReplaced says that the key which Ashby refused is not the connection's key any more.

@@ -17,6 +17,8 @@ var (
 	errKeyRefused = errors.New("connection unauthorized")
 	// errStale: the answer is older than one that was applied while it was under way.
 	errStale = errors.New("a newer answer was applied already")
+	// errUnderWay: a listing is being read that began before the hint; a later reading answers it.
+	errUnderWay = errors.New("the listing is being read")
 	// errCursorLoop: the pages lead back to one that was read already.
 	errCursorLoop = errors.New("cursor repeats")
 )
@@ -64,6 +66,7 @@ const (
 	outcomeIncomplete   outcome = "incomplete" // a poll that could not read some postings
 	outcomeStopped      outcome = "stopped"    // the process ends, or the lease is lost
 	outcomeSkipped      outcome = "skipped"    // paused, removed, unauthorized
+	outcomeLater        outcome = "later"      // put off, since only a later reading answers it
 	outcomeBraked       outcome = "braked"     // put off, since Ashby does not answer for this connection
 	outcomeUnauthorized outcome = "unauthorized"
 	outcomePermission   outcome = "missing_permission"
@@ -76,7 +79,7 @@ const (
 )
 
 var outcomes = []outcome{
-	outcomeOK, outcomeIncomplete, outcomeStopped, outcomeSkipped, outcomeBraked,
+	outcomeOK, outcomeIncomplete, outcomeStopped, outcomeSkipped, outcomeLater, outcomeBraked,
 	outcomeUnauthorized, outcomePermission, outcomeRateLimited, outcomeUnavailable, outcomeMalformed,
 	outcomeImplausible, outcomeStore, outcomeOther,
 }
@@ -112,6 +115,8 @@ func judge(ctx context.Context, err error) (outcome, string) {
 		return outcomeStopped, ""
 	case isOver(err):
 		return outcomeSkipped, ""
+	case errors.Is(err, errUnderWay):
+		return outcomeLater, ""
 	}
 	for _, v := range verdicts {
 		if errors.Is(err, v.is) {
@@ -129,8 +134,20 @@ func judge(ctx context.Context, err error) (outcome, string) {
 // namedUnread is how many postings a sentence names.
 const namedUnread = 5
 
-// unreadReason is the sentence on postings that a poll could not read; an empty id is a row that does not show its own.
-func unreadReason(ids []string) string {
+// unreadReason is the sentence on postings and listings that a poll could not read, empty where there are none; an empty
+// id is a row that does not show its own.
+func unreadReason(ids, listings []string) string {
+	var sentences []string
+	if len(ids) > 0 {
+		sentences = append(sentences, unreadPostings(ids))
+	}
+	if len(listings) > 0 {
+		sentences = append(sentences, fmt.Sprintf("Listings that could not be read: %s.", strings.Join(listings, ", ")))
+	}
+	return strings.Join(sentences, " ")
+}
+
+func unreadPostings(ids []string) string {
 	names := slices.Compact(slices.Sorted(slices.Values(ids)))
 	if len(names) > 0 && names[0] == "" {
 		names[0] = "a row without an id"

@@ -3,6 +3,8 @@ package syncer
 import (
 	"context"
 	"time"
+
+	"github.com/bebitcoiner/ashbridge/ashby"
 )
 
 // line is the queue for one task: one in work, and at most one that waits. A hint that arrives while another waits
@@ -130,6 +132,32 @@ type unreadable struct {
 	at    time.Time
 }
 
+// notListed counts a poll that could not read a kind's listing, and says whether that has been so for unreadPolls polls in
+// a row; listed forgets them.
+func (d *desk) notListed(kind ashby.Kind) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.unlisted == nil {
+		d.unlisted = map[ashby.Kind]unreadable{}
+	}
+	d.unlisted[kind] = d.unlisted[kind].again()
+	return d.unlisted[kind].polls >= unreadPolls
+}
+
+func (d *desk) listed(kind ashby.Kind) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.unlisted, kind)
+}
+
+// again counts one more poll, unless the one before was just now.
+func (u unreadable) again() unreadable {
+	if now := time.Now(); now.Sub(u.at) >= unreadApart {
+		return unreadable{polls: u.polls + 1, at: now}
+	}
+	return u
+}
+
 // countUnread notes which postings a poll could not read, and says whether all of them have been unreadable for
 // unreadPolls polls in a row. True for none.
 func (d *desk) countUnread(ids []string) (givenUp bool) {
@@ -138,10 +166,7 @@ func (d *desk) countUnread(ids []string) (givenUp bool) {
 	unread := make(map[string]unreadable, len(ids))
 	givenUp = true
 	for _, id := range ids {
-		u := d.unread[id]
-		if now := time.Now(); now.Sub(u.at) >= unreadApart {
-			u = unreadable{polls: u.polls + 1, at: now}
-		}
+		u := d.unread[id].again()
 		unread[id] = u
 		givenUp = givenUp && u.polls >= unreadPolls
 	}

@@ -25,6 +25,9 @@ type Metrics struct {
 	stale             prometheus.Counter
 	swept, direct     prometheus.Counter
 	crowded           prometheus.Counter
+	slices            *prometheus.CounterVec
+	coverage          *prometheus.CounterVec
+	lostRuns          prometheus.Counter
 	loopErrors        *prometheus.CounterVec
 	methods, answers  map[string]bool
 }
@@ -53,6 +56,9 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 		swept:      counter("swept_hints_total", "Hints given again because their webhook stayed unanswered."),
 		direct:     counter("direct_hints_total", "Hints worked on without the bus."),
 		crowded:    counter("crowded_hints_total", "Hints put off because too many of their connection were in work."),
+		slices:     counters("record_slices_total", "Slices of what is not polled, by how they ended.", "outcome"),
+		coverage:   counters("webhook_changes_total", "Changes that a webhook should have told, by webhook type and by what found them.", "action", "found_by"),
+		lostRuns:   counter("lost_runs_total", "Runs that the store did not take, so that nobody can look at them."),
 		loopErrors: counters("loop_errors_total", "Rounds of a background loop that failed, by loop.", "loop"),
 		methods:    map[string]bool{}, answers: map[string]bool{},
 	}
@@ -60,7 +66,7 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.polls, m.refreshes, m.requests, m.requestSeconds, m.events, m.records,
-		m.pollSeconds, m.held, m.badRows, m.partitions, m.desks, m.stale, m.swept, m.direct, m.crowded, m.loopErrors,
+		m.pollSeconds, m.held, m.badRows, m.partitions, m.desks, m.stale, m.swept, m.direct, m.crowded, m.slices, m.coverage, m.lostRuns, m.loopErrors,
 	} {
 		errs = append(errs, reg.Register(c))
 	}
@@ -74,11 +80,16 @@ func (m *Metrics) declare() {
 	for _, o := range outcomes {
 		m.polls.WithLabelValues(string(o))
 		m.refreshes.WithLabelValues(string(o))
+		m.slices.WithLabelValues(string(o))
+	}
+	for _, action := range ashby.WebhookActions() {
+		m.coverage.WithLabelValues(action, foundByWebhook)
+		m.coverage.WithLabelValues(action, foundByPoll)
 	}
 	for _, o := range []events.Origin{events.OriginSeed, events.OriginWebhook, events.OriginPoll, events.OriginRepair} {
 		m.events.WithLabelValues(string(o))
 	}
-	for _, l := range []string{"lease", "schedule", "sweep", "watch"} {
+	for _, l := range []string{"lease", "schedule", "sweep", "watch", "diary"} {
 		m.loopErrors.WithLabelValues(l)
 	}
 	for _, o := range []string{
@@ -114,6 +125,20 @@ func (m *Metrics) poll(o outcome, took time.Duration) {
 	m.polls.WithLabelValues(string(o)).Inc()
 	m.pollSeconds.Observe(took.Seconds())
 }
+
+// How changes are found.
+const (
+	foundByWebhook = "webhook"
+	foundByPoll    = "poll"
+)
+
+// covered counts how changes that a webhook should have told were found.
+func (m *Metrics) covered(c mirror.Coverage) {
+	m.coverage.WithLabelValues(c.Action, foundByWebhook).Add(float64(c.ByWebhook))
+	m.coverage.WithLabelValues(c.Action, foundByPoll).Add(float64(c.ByPoll))
+}
+
+func (m *Metrics) slice(o outcome) { m.slices.WithLabelValues(string(o)).Inc() }
 
 func (m *Metrics) refresh(o outcome) { m.refreshes.WithLabelValues(string(o)).Inc() }
 

@@ -30,14 +30,23 @@ type poll struct {
 	advanced    time.Time
 	// unread are the postings that could not be read; empty for a row that does not even show its id.
 	unread []string
-	result pollResult
+	// unanswered counts the postings in a row whose reads Ashby did not answer.
+	unanswered int
+	// leftOut are the listings that could not be read.
+	leftOut []string
+	result  pollResult
+	// reread is the time up to which unchanged postings were read again; zero where none were due.
+	reread time.Time
 }
 
 // pollResult is what a poll found.
 type pollResult struct {
-	// atAshby counts the postings that the listing showed, read those read singly, vanished the public ones that it
-	// lacked, held those whose closing waits, unread those that could not be read.
-	atAshby, read, vanished, held, unread int
+	// atAshby counts the postings that the listing showed, read those read singly, reread the unchanged ones among them,
+	// vanished the public ones that it lacked, held those whose closing waits, unread those that could not be read.
+	atAshby, read, reread, vanished, held, unread int
+	trigger                                       mirror.Trigger
+	// leftOut says that a listing could not be read.
+	leftOut bool
 }
 
 // poll runs one poll. An error says that it is incomplete; what it applied until then stands.
@@ -46,9 +55,12 @@ func (d *desk) poll(ctx context.Context, a access) (pollResult, error) {
 	if err != nil {
 		return pollResult{}, err
 	}
+	if err := r.loadQuarantine(ctx); err != nil {
+		return pollResult{}, err
+	}
 	p := &poll{run: r, started: time.Now()}
 	defer d.dropHeads()
-	if _, err := d.s.opts.Progress.StartPoll(ctx, d.mandate(), pollClaim); err != nil {
+	if p.result.trigger, err = d.s.opts.Progress.StartPoll(ctx, d.mandate(), pollClaim); err != nil {
 		return pollResult{}, fmt.Errorf("starting the poll: %w", err)
 	}
 	// Webhooks that name no object and came in before the first call are answered by this poll, if it completes. Those
@@ -63,66 +75,66 @@ func (d *desk) poll(ctx context.Context, a access) (pollResult, error) {
 	return p.result, err
 }
 
-// compare goes through the kinds. Locations and departments come first, since postings are translated with them, and
-// are left out where the key may not read them. Jobs come last: each posting brings its own.
+// compare goes through the kinds. Locations, departments and boards come first, since postings are translated with them
+// and listed by board; what the organisation's permission opens is left out where the key lacks it. Jobs come last: each
+// posting brings its own.
 func (p *poll) compare(ctx context.Context) error {
 	if p.connection.Status == mirror.StatusUnauthorized {
-		if _, err := p.client.Postings(ctx); err != nil {
+		if _, err := p.client.Postings(ctx); err != nil { // the primary board will do
 			return fmt.Errorf("probing the key: %w", err)
 		}
 	}
-	before, after := p.kinds()
-	for _, res := range before {
-		if err := p.readKind(ctx, res); err != nil && !errors.Is(err, ashby.ErrMissingPermission) {
-			return err
-		} else if err != nil {
-			p.d.log.InfoContext(ctx, "kind left out", "kind", res.Kind, "error", err)
+	refused := map[string]bool{}
+	for _, kind := range polled {
+		if kind != ashby.KindJob {
+			if err := p.readKind(ctx, kind, refused); err != nil {
+				return err
+			}
 		}
 	}
 	if err := p.readPostings(ctx); err != nil {
 		return err
 	}
-	for _, res := range after {
-		if err := p.readKind(ctx, res); err != nil {
-			return err
-		}
+	if err := p.readKind(ctx, ashby.KindJob, refused); err != nil {
+		return err
 	}
 	return p.retranslate(ctx)
 }
 
-// kinds are the paged kinds of the connection's modules: those to read before the postings and those after.
-func (p *poll) kinds() (before, after []ashby.Resource) {
-	for _, res := range ashby.Catalogue() {
-		switch {
-		case !res.Paged || !polled(res.Kind) || !res.In(p.connection.Modules):
-		case res.Kind == ashby.KindJob:
-			after = append(after, res)
-		default:
-			before = append(before, res)
-		}
+// readKind reads a kind's listing, unless the key lacks its permission and may do without. One that has failed for several
+// polls in a row is left out, too: what is stored of it will do.
+func (p *poll) readKind(ctx context.Context, kind ashby.Kind, refused map[string]bool) error {
+	res, _ := ashby.ResourceOf(kind)
+	if refused[res.Scope] {
+		return nil
 	}
-	return before, after
-}
-
-// polled says whether polls and refreshes read the kind: those that a public job is made of.
-func polled(kind ashby.Kind) bool {
-	switch kind {
-	case ashby.KindJob, ashby.KindLocation, ashby.KindDepartment, ashby.KindPosting:
-		return true
-	default:
-		return false
+	_, err := p.readListing(ctx, listing{res: res}, false, nil)
+	postings, _ := ashby.ResourceOf(ashby.KindPosting)
+	switch {
+	case err == nil:
+		p.d.listed(kind)
+	case errors.Is(err, ashby.ErrMissingPermission) && res.Scope != postings.Scope:
+		refused[res.Scope] = true
+		p.d.log.InfoContext(ctx, "kind left out", "kind", kind, "error", err)
+		err = nil
+	case concernsOne(ctx, err) && p.d.notListed(kind):
+		p.d.log.WarnContext(ctx, "listing left out", "kind", kind, "error", err)
+		p.leftOut = append(p.leftOut, res.List)
+		err = nil
 	}
+	p.advance(ctx)
+	return err
 }
 
 // finish settles a poll that went through everything. It is complete if it read all of it, or if all that it could not
 // read has been unreadable for so long that the rest must not wait for it any longer.
 func (p *poll) finish(ctx context.Context) error {
-	p.result.unread = len(p.unread)
+	p.result.unread, p.result.leftOut = len(p.unread), len(p.leftOut) > 0
 	var err error
 	if givenUp := p.d.countUnread(p.unread); givenUp {
 		err = p.complete(ctx)
 	} else {
-		err = p.d.s.opts.Progress.FailPoll(ctx, p.d.mandate(), unreadReason(p.unread)+" They are tried again soon.",
+		err = p.d.s.opts.Progress.FailPoll(ctx, p.d.mandate(), unreadReason(p.unread, p.leftOut)+" They are tried again soon.",
 			min(jittered(incompletePause), p.nextPoll()))
 	}
 	if err != nil {
@@ -137,10 +149,10 @@ func (p *poll) complete(ctx context.Context) error {
 	if err := p.answerInbox(ctx, p.inbox); err != nil {
 		return err
 	}
-	done := mirror.CompletePoll{Started: p.started, AtAshby: p.result.atAshby, Next: p.nextPoll()}
-	if len(p.unread) > 0 {
-		done.Unread = unreadReason(p.unread)
+	done := mirror.CompletePoll{
+		Started: p.started, AtAshby: p.result.atAshby, Next: p.nextPoll(), RereadUntil: p.reread,
 	}
+	done.Unread = unreadReason(p.unread, p.leftOut)
 	event, err := p.d.s.opts.Progress.FinishPoll(ctx, p.d.mandate(), done)
 	if err != nil {
 		return err
@@ -153,7 +165,7 @@ func (p *poll) complete(ctx context.Context) error {
 
 // nextPoll is after how long the next poll is due.
 func (p *poll) nextPoll() time.Duration {
-	next := jittered(max(p.connection.PollInterval, pollMin))
+	next := untilTurn(p.connection.ID, max(p.connection.PollInterval, pollMin), time.Now())
 	if p.result.held > 0 { // the listing that must agree is wanted as soon as it counts
 		next = min(next, mirror.HoldTime+rand.N(30*time.Second))
 	}

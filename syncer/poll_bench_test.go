@@ -44,7 +44,7 @@ func BenchmarkUnchangedPoll(b *testing.B) {
 	}
 	list := &ashby.PostingList{}
 	s, err := New(Options{
-		Leases: w, Schedule: w, Store: w, Progress: w, Bus: &wire{}, Seal: plainSealer{},
+		Leases: w, Schedule: w, Store: w, Progress: w, Passes: w, Slices: w, Diary: w, Bus: &wire{}, Seal: plainSealer{},
 		NewClient: func(key ashby.Secret) (AshbyClient, error) { return sameList{client{v, key.Reveal()}, list}, nil },
 		Cleaner:   plainCleaner{}, Owner: "bench", Logger: slog.New(slog.DiscardHandler), Metrics: metrics,
 	})
@@ -57,7 +57,7 @@ func BenchmarkUnchangedPoll(b *testing.B) {
 	}
 	d := newPartition(s, leases[mirror.Part(conn)], func() {}).enter(conn)
 	poll := func() {
-		a, err := d.open(b.Context())
+		a, err := d.open(b.Context(), &tally{})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -12,9 +12,10 @@ import (
 // AshbyClient reads one employer's account; its errors are package ashby's sentinels, wrapped. It keeps to the key's
 // rate limit and retries by itself, so an error means that trying again at once is useless.
 type AshbyClient interface {
-	// Page returns one page of a paged kind; ashby.ErrRestart where token or cursor are not taken any more.
+	// Page returns one page of a listing; ashby.ErrRestart where token or cursor are not taken any more.
 	Page(ctx context.Context, kind ashby.Kind, req ashby.PageRequest) (ashby.Page, error)
-	// Postings returns the complete listing of published postings, or an error.
+	// Postings returns the complete listing of published postings, or an error: those of the primary external board, and
+	// of the boards given.
 	Postings(ctx context.Context, boards ...string) (ashby.PostingList, error)
 	// Posting returns one posting, drafts too; ashby.ErrNotFound.
 	Posting(ctx context.Context, id string) (ashby.PostingAnswer, error)
@@ -33,9 +34,12 @@ type Bus interface {
 	WakeRelay()
 }
 
-// Sealer opens sealed secrets.
+// Sealer opens sealed secrets, and seals the records of opt-in modules.
 type Sealer interface {
 	Open(sealed mirror.Sealed, connection, kind string) (ashby.Secret, error)
+	Seal(plain ashby.Secret, connection, kind string) (mirror.Sealed, error)
+	// Fingerprint is the same for the same secret and tells nothing of it.
+	Fingerprint(secret ashby.Secret) []byte
 }
 
 // kindAPIKey is the kind of secret under which API keys are sealed.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
 // postingRead is a posting as one read showed it.
@@ -106,6 +107,9 @@ func (r *run) applyPosting(ctx context.Context, read postingRead, u mirror.Unit)
 		return err
 	}
 	want.ChangedAt, want.ObservedAt = laterThan(p.UpdatedAt, old), read.record.SentAt
+	if old != nil && want.ChangedAt.IsZero() && r.origin != events.OriginWebhook {
+		r = r.expecting("") // a place was renamed, or the like: Ashby does not call that a change of the posting
+	}
 	if want.ChangedAt.IsZero() {
 		want.ChangedAt = c.jobChangedAt[p.JobID]
 	}
@@ -138,7 +142,17 @@ func (r *run) takeJob(ctx context.Context, read postingRead, u *mirror.Unit, c *
 		}
 	}
 	u.Upserts = append(u.Upserts, rec)
-	return r.consequences(ctx, ashby.KindJob, []mirror.Record{rec}, c)
+	if err := r.consequences(ctx, ashby.KindJob, []mirror.Record{rec}, c); err != nil {
+		return err
+	}
+	if r.origin == events.OriginPoll {
+		var known map[string]mirror.Head
+		if old, was := stored[rec.ID]; was {
+			known = map[string]mirror.Head{rec.ID: {Hash: old.Hash}}
+		}
+		r.expecting(ashby.KindJob).foundRecords(ctx, ashby.KindJob, []mirror.Record{rec}, known, *c)
+	}
+	return nil
 }
 
 // desiredOf is the public state of a posting just read, made with the newest job and locations.

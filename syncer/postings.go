@@ -3,6 +3,7 @@ package syncer
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -21,16 +22,17 @@ func (p *poll) readPostings(ctx context.Context) error {
 	if p.listings, err = p.d.s.opts.Store.Listings(ctx, p.connection.ID); err != nil {
 		return fmt.Errorf("reading the listings: %w", err)
 	}
-	list, err := p.client.Postings(ctx)
+	list, err := p.listPostings(ctx)
 	if err != nil {
 		return fmt.Errorf("listing postings: %w", err)
 	}
-	for _, b := range list.Bad {
-		p.badPosting(ctx, b.ID, b.Err)
-	}
+	p.tally.read(len(list.Records))
 	seen := seenIn(list)
-	changed, err := p.changed(ctx, list)
+	changed, unchanged, err := p.changed(ctx, &list)
 	if err != nil {
+		return err
+	}
+	if err := p.quarantine(ctx, list.Bad); err != nil {
 		return err
 	}
 	p.result.atAshby = len(list.Records) + len(list.Bad)
@@ -48,17 +50,21 @@ func (p *poll) readPostings(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return p.reviewAbsence(ctx, seen, list.SentAt)
+	if err := p.reviewAbsence(ctx, seen, list.SentAt); err != nil {
+		return err
+	}
+	return p.rereadUnchanged(ctx, unchanged)
 }
 
-// changed returns the rows that differ from what is stored, in the listing's order.
-func (p *poll) changed(ctx context.Context, list ashby.PostingList) ([]ashby.Posting, error) {
+// changed returns the rows that differ from what is stored, in the listing's order, and the ids of the others. Rows that
+// cannot be decoded join the list's bad ones.
+func (p *poll) changed(ctx context.Context, list *ashby.PostingList) (changed []ashby.Posting, unchanged []string, err error) {
 	rows := make([]ashby.Posting, 0, len(list.Records))
 	hashes := make([][]byte, 0, len(list.Records))
 	for _, rec := range list.Records {
 		row, err := ashby.DecodePosting(rec.Raw)
 		if err != nil {
-			p.badPosting(ctx, rec.ID, err)
+			list.Bad = append(list.Bad, ashby.BadRow{ID: rec.ID, Err: err})
 			continue
 		}
 		rows, hashes = append(rows, row), append(hashes, listHash(row))
@@ -67,23 +73,65 @@ func (p *poll) changed(ctx context.Context, list ashby.PostingList) ([]ashby.Pos
 	defer p.d.applying.Unlock()
 	heads, err := p.loadHeads(ctx, ashby.KindPosting)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var changed []ashby.Posting
 	for i, row := range rows {
 		head, known := heads[row.ID]
 		if !known || head.Gone || !bytes.Equal(head.ListHash, hashes[i]) {
 			changed = append(changed, row)
+		} else {
+			unchanged = append(unchanged, row.ID)
 		}
 	}
-	return changed, nil
+	return changed, unchanged, nil
 }
 
-// badPosting notes a row of the listing that could not be read.
-func (p *poll) badPosting(ctx context.Context, id string, err error) {
-	p.badRow(ctx, ashby.KindPosting, id, err)
-	p.unread = append(p.unread, id)
+// quarantine notes rows of the listing that could not be read.
+func (p *poll) quarantine(ctx context.Context, bad []ashby.BadRow) error {
+	for _, b := range bad {
+		p.unread = append(p.unread, b.ID)
+	}
+	return p.applyLocked(ctx, mirror.Unit{Bad: p.badRows(ctx, ashby.KindPosting, bad)})
 }
+
+// listPostings reads the complete listing of postings. An employer with several external boards has a listing of each.
+func (r *run) listPostings(ctx context.Context) (ashby.PostingList, error) {
+	boards, err := r.externalBoards(ctx)
+	if err != nil {
+		return ashby.PostingList{}, err
+	}
+	if len(boards) < 2 { // the primary one is what is listed anyway
+		boards = nil
+	}
+	return r.client.Postings(ctx, boards...)
+}
+
+// externalBoards are the ids of the boards that candidates see, as far as they are known.
+func (r *run) externalBoards(ctx context.Context) ([]string, error) {
+	ids, err := r.d.s.opts.Passes.RecordIDs(ctx, r.connection.ID, string(ashby.KindBoard), "", mostBoards)
+	if err != nil || len(ids) < 2 {
+		return nil, err
+	}
+	r.d.applying.Lock()
+	defer r.d.applying.Unlock()
+	recs, err := r.records(ctx, ashby.KindBoard, ids)
+	if err != nil {
+		return nil, err
+	}
+	var external []string
+	for _, id := range ids {
+		var board struct {
+			IsInternal *bool `json:"isInternal"`
+		}
+		if err := json.Unmarshal(recs[id].Doc, &board); err == nil && board.IsInternal != nil && !*board.IsInternal {
+			external = append(external, id)
+		}
+	}
+	return external, nil
+}
+
+// mostBoards bounds the boards whose postings are listed.
+const mostBoards = 100
 
 // readEach runs work for each of the postings, a few at a time. It goes on past postings that cannot be read alone,
 // unless these are so many that it is the answers that are at fault.
@@ -116,11 +164,17 @@ func (p *poll) countRead(ctx context.Context, id string, n int, err error) error
 	defer p.mu.Unlock()
 	switch {
 	case err == nil || errors.Is(err, errStale): // a newer answer was applied: all the better
-		p.done++
+		p.unanswered = 0
+		p.done = min(p.done+1, p.total)
 		p.result.read++
+		p.tally.read(1)
 		return nil
-	case !isLocal(ctx, err):
+	case !concernsOne(ctx, err):
 		return err
+	case isUnanswered(err):
+		if p.unanswered++; p.unanswered >= mostUnanswered { // it is not one posting then that Ashby fails on
+			return err
+		}
 	}
 	p.result.unread++
 	p.unread = append(p.unread, id)
@@ -141,7 +195,7 @@ func (p *poll) readRow(ctx context.Context, row *ashby.Posting) error {
 		return err
 	}
 	read.row = row
-	return p.applyPosting(ctx, read, mirror.Unit{})
+	return p.expecting(ashby.KindPosting).applyPosting(ctx, read, mirror.Unit{})
 }
 
 // seen is what a complete listing showed.
@@ -190,7 +244,7 @@ func (p *poll) reviewAbsence(ctx context.Context, s seen, listed time.Time) erro
 		return fmt.Errorf("reading the hold: %w", err)
 	}
 	public, vanished := vanishedFrom(p.listings, s)
-	confirm, set, over := mirror.ReviewAbsence(hold, public, vanished, listed)
+	confirm, set, over := p.d.s.review(hold, public, vanished, listed)
 	p.result.vanished, p.result.held = len(vanished), held(hold, set, over)
 	if set != nil {
 		p.d.s.opts.Metrics.held.Add(float64(len(set.Postings)))
@@ -206,10 +260,30 @@ func (p *poll) reviewAbsence(ctx context.Context, s seen, listed time.Time) erro
 		return err
 	}
 	if p.result.held > 0 && len(confirm) == len(vanished) && p.result.unread == before {
-		p.result.held = 0
-		return p.applyHold(ctx, mirror.Unit{EndHold: mirror.HoldConfirmed})
+		return p.endHold(ctx, confirm)
 	}
 	return nil
+}
+
+// endHold ends a hold whose postings were all read, if the reads closed them. Where they contradict the listing and show
+// some as public, it stays until these are listed again; another listing soon would tell nothing new.
+func (p *poll) endHold(ctx context.Context, confirmed []string) error {
+	p.result.held = 0
+	now, err := p.d.s.opts.Store.Listings(ctx, p.connection.ID)
+	if err != nil {
+		return fmt.Errorf("reading the listings again: %w", err)
+	}
+	open := 0
+	for _, id := range confirmed {
+		if now[id].State == mirror.StateOpen {
+			open++
+		}
+	}
+	if open > 0 {
+		p.d.log.WarnContext(ctx, "the listing lacks postings that their reads show as public", "postings", open)
+		return nil
+	}
+	return p.applyHold(ctx, mirror.Unit{EndHold: mirror.HoldConfirmed})
 }
 
 // endIf is how a hold ends whose postings are back.
@@ -224,8 +298,11 @@ func endIf(over bool) string {
 func held(hold, set *mirror.Hold, over bool) int {
 	switch {
 	case set != nil:
-		return len(set.Postings)
+		hold = set
 	case hold == nil || over:
+		return 0
+	}
+	if hold.State == mirror.HoldRejected { // a person has decided: nothing waits
 		return 0
 	}
 	return len(hold.Postings)
@@ -240,13 +317,13 @@ func (p *poll) applyHold(ctx context.Context, u mirror.Unit) error {
 // confirmAbsent reads a posting that the complete listing lacked. Whatever the read shows is applied: only a read that
 // shows it unpublished, unlisted, internal or unknown closes it.
 func (p *poll) confirmAbsent(ctx context.Context, id string) error {
-	asked := time.Now()
-	read, err := p.readPosting(ctx, id)
+	asked, r := time.Now(), p.expecting(ashby.KindPosting)
+	read, err := r.readPosting(ctx, id)
 	if isNotFound(err) {
-		return p.applyGone(ctx, id, asked, mirror.Unit{})
+		return r.applyGone(ctx, id, asked, mirror.Unit{})
 	}
 	if err != nil {
 		return err
 	}
-	return p.applyPosting(ctx, read, mirror.Unit{})
+	return r.applyPosting(ctx, read, mirror.Unit{})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/bebitcoiner/ashbridge/ashby"
@@ -30,19 +31,61 @@ func (d *desk) refresh(ctx context.Context, a access, t task) error {
 		if err != nil {
 			return fmt.Errorf("reading the inbox: %w", err)
 		}
-		switch {
-		case kind == ashby.KindPosting:
-			err = r.refreshPosting(ctx, t.object, inbox)
-		case polled(kind):
-			err = r.refreshRecord(ctx, kind, t.object, inbox)
-		default: // nothing of this kind is mirrored
-			err = r.answerInbox(ctx, inbox)
-		}
+		err = r.refreshKind(ctx, kind, t.object, inbox)
 		if !errors.Is(err, errStale) {
 			return err
 		}
 	}
 	return errStale
+}
+
+// refreshKind reads one object in the way of its kind.
+func (r *run) refreshKind(ctx context.Context, kind ashby.Kind, id string, inbox []int64) error {
+	res, known := ashby.ResourceOf(kind)
+	if !known || !res.In(r.connection.Modules) { // nothing of this kind is mirrored
+		return r.answerInbox(ctx, inbox)
+	}
+	told := r.expecting(kind)
+	var err error
+	switch {
+	case kind == ashby.KindPosting:
+		return told.refreshPosting(ctx, id, inbox)
+	case res.Info == "":
+		err = told.refreshListing(ctx, res, inbox)
+	default:
+		err = told.refreshRecord(ctx, kind, id, inbox)
+	}
+	if err != nil && !res.In([]string{moduleJobs}) && r.lacksPermission(ctx, err) {
+		// The module pauses by its next slice. Once the key may read it again, its listings bring all that was missed.
+		r.d.log.InfoContext(ctx, "webhook of a module that the key may not read", "kind", kind, "error", brief(err))
+		return r.answerInbox(ctx, inbox)
+	}
+	return err
+}
+
+// refreshListing reads what changed of a kind whose objects cannot be read singly. A pass that is under way began before
+// the webhook came, so that only the one after it tells. A listing that was never read is still to be read whole.
+func (r *run) refreshListing(ctx context.Context, res ashby.Resource, inbox []int64) error {
+	for _, l := range listingsOf(res) {
+		pass, err := r.d.s.opts.Passes.Pass(ctx, r.connection.ID, l.key(false))
+		if err != nil {
+			return fmt.Errorf("finding the pass: %w", err)
+		}
+		if pass != nil {
+			return fmt.Errorf("%w: %s", errUnderWay, l.kind())
+		}
+		_, err = r.d.s.opts.Passes.Token(ctx, r.connection.ID, l.kind(), l.variant)
+		if errors.Is(err, mirror.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("reading the sync token: %w", err)
+		}
+		if _, err := r.readListing(ctx, l, false, nil); err != nil {
+			return err
+		}
+	}
+	return r.answerInbox(ctx, inbox)
 }
 
 // refreshPosting reads a posting with its job.
@@ -55,6 +98,7 @@ func (r *run) refreshPosting(ctx context.Context, id string, inbox []int64) erro
 	if err != nil {
 		return err
 	}
+	r.tally.read(1)
 	return r.applyPosting(ctx, read, mirror.Unit{InboxDone: inbox})
 }
 
@@ -66,7 +110,7 @@ func (r *run) confirmGone(ctx context.Context, id string, asked time.Time, inbox
 	if err != nil {
 		return fmt.Errorf("reading the listings: %w", err)
 	}
-	list, err := r.client.Postings(ctx)
+	list, err := r.listPostings(ctx)
 	if err != nil {
 		return fmt.Errorf("confirming that a posting is gone: %w", err)
 	}
@@ -74,7 +118,11 @@ func (r *run) confirmGone(ctx context.Context, id string, asked time.Time, inbox
 	if seen.has(id) {
 		return fmt.Errorf("%w: posting %s is unknown and listed", mirror.ErrImplausible, id)
 	}
-	if public, vanished := vanishedFrom(listings, seen); mirror.MassClosing(public, len(vanished)) {
+	hold, err := r.d.s.opts.Progress.Hold(ctx, r.connection.ID)
+	if err != nil {
+		return fmt.Errorf("reading the hold: %w", err)
+	}
+	if public, vanished := undecided(listings, seen, hold, id); mirror.MassClosing(public, len(vanished)) {
 		// No proof of anything: a poll holds these postings until a second listing agrees.
 		r.d.askPoll(ctx)
 		return fmt.Errorf("%w: %d of %d public postings vanished at once", mirror.ErrImplausible, len(vanished), public)
@@ -104,7 +152,19 @@ func (r *run) applyGone(ctx context.Context, id string, asked time.Time, u mirro
 	return r.apply(ctx, u)
 }
 
-// refreshRecord reads a job, location or department, and translates the postings made from it anew.
+// undecided counts the public jobs and names those that a listing lacks, without those on which a person has decided: what
+// somebody said of them must not keep this posting from closing, of which a webhook and a read speak.
+func undecided(listings map[string]mirror.Listing, s seen, hold *mirror.Hold, id string) (public int, vanished []string) {
+	public, vanished = vanishedFrom(listings, s)
+	if hold == nil || hold.State == mirror.HoldOpen || hold.State == "" {
+		return public, vanished
+	}
+	rest := slices.DeleteFunc(slices.Clone(vanished), func(v string) bool { return v != id && slices.Contains(hold.Postings, v) })
+	return public - (len(vanished) - len(rest)), rest
+}
+
+// refreshRecord reads one object of a kind without publication state of its own, and translates the postings made from it
+// anew.
 func (r *run) refreshRecord(ctx context.Context, kind ashby.Kind, id string, inbox []int64) error {
 	asked := time.Now()
 	rec, err := r.client.Info(ctx, kind, id)
@@ -119,7 +179,9 @@ func (r *run) refreshRecord(ctx context.Context, kind ashby.Kind, id string, inb
 	if !r.d.admit(keyFor(kind, id), rec.SentAt) {
 		return errStale
 	}
-	return r.applyRecords(ctx, kind, []ashby.Record{rec}, mirror.Unit{InboxDone: inbox})
+	r.tally.read(1)
+	res, _ := ashby.ResourceOf(kind)
+	return r.applyRecords(ctx, listing{res: res}, []ashby.Record{rec}, mirror.Unit{InboxDone: inbox})
 }
 
 // refreshOrphans follows up an object that Ashby does not know any more: what that means for a posting only a read of
@@ -161,6 +223,9 @@ func (r *run) applyLost(ctx context.Context, key mirror.RecordKey, asked time.Ti
 	}
 	if _, known := stored[key.ID]; known {
 		u.Gone = []mirror.RecordKey{key}
+	}
+	if err := r.withChildren(ctx, &u); err != nil {
+		return err
 	}
 	return r.apply(ctx, u)
 }

@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,9 +13,16 @@ import (
 // whether NATS runs or not. It claims no more than there are slots for, so that the rest can be claimed by whoever owns
 // the partition when their turn comes.
 func (s *Syncer) schedule(ctx context.Context) error {
-	free := 2*cap(s.polls) - int(s.waiting.Load())
 	parts := s.Parts()
-	if len(parts) == 0 || free <= 0 {
+	if len(parts) == 0 {
+		return nil
+	}
+	return errors.Join(s.schedulePolls(ctx, parts), s.scheduleSlices(ctx, parts))
+}
+
+func (s *Syncer) schedulePolls(ctx context.Context, parts []int) error {
+	free := 2*cap(s.polls) - int(s.waiting.Load())
+	if free <= 0 {
 		return nil
 	}
 	due, err := s.opts.Schedule.DuePolls(ctx, parts, pollClaim, free)
@@ -22,6 +30,25 @@ func (s *Syncer) schedule(ctx context.Context) error {
 		return fmt.Errorf("finding due polls: %w", err)
 	}
 	s.give(ctx, due, nil)
+	return nil
+}
+
+// scheduleSlices hands out the slices that are due, without the bus: they are for this process alone. As many as there
+// are slots for wait for one: most take no longer than a moment, and their slots would be empty until the next round.
+func (s *Syncer) scheduleSlices(ctx context.Context, parts []int) error {
+	free := 2*cap(s.slices) - int(s.slicing.Load())
+	if free <= 0 {
+		return nil
+	}
+	due, err := s.opts.Schedule.DueRecords(ctx, parts, sliceClaim, free)
+	if err != nil {
+		return fmt.Errorf("finding due slices: %w", err)
+	}
+	for _, h := range due {
+		if p := s.partition(h.Part()); p != nil && !p.dispatch(h) {
+			s.log.DebugContext(ctx, "no room for a slice", "connection", h.Connection)
+		}
+	}
 	return nil
 }
 

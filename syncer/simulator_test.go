@@ -37,7 +37,7 @@ func goLive(t *testing.T, postings int) *live {
 		o.NewClient = func(key ashby.Secret) (AshbyClient, error) {
 			return ashby.NewClient(ashby.Options{
 				BaseURL: server.URL, Key: key, HTTPClient: &http.Client{Transport: transport},
-				Pace: ashby.NewPace(1_000_000), MaxTries: 2, MaxElapsed: time.Second, Observe: o.Metrics.ObserveRequest,
+				Pace: ashby.NewPace(60_000_000), MaxTries: 2, MaxElapsed: time.Second, Observe: o.Metrics.ObserveRequest,
 			})
 		}
 	})
@@ -77,7 +77,7 @@ func TestUnchangedSimulatorAppliesNothing(t *testing.T) {
 	if got := l.appliedUnits() - before; got != 0 {
 		t.Errorf("a poll of unchanged data applied %d units", got)
 	}
-	if got := len(l.sim.Requests()) - requests; got != 4 {
+	if got := len(l.sim.Requests()) - requests; got != 5 {
 		t.Errorf("%d requests, want one a kind", got)
 	}
 	for _, e := range l.events("") {

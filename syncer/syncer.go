@@ -15,6 +15,7 @@ import (
 	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/internal/loop"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/internal/pulse"
 )
 
 // Options configures a Syncer. Everything without a default must be set.
@@ -23,6 +24,9 @@ type Options struct {
 	Schedule Schedule
 	Store    Store
 	Progress Progress
+	Passes   Passes
+	Slices   Slices
+	Diary    Diary
 	Bus      Bus
 	// NewClient makes the client of one connection, with a limiter and a brake of its own.
 	NewClient func(key ashby.Secret) (AshbyClient, error)
@@ -32,10 +36,12 @@ type Options struct {
 	Owner string
 	// LeaseTTL is how long a partition stays ours without a word from us; 15 s.
 	LeaseTTL time.Duration
-	// MaxPolls is how many polls run at once, of all connections together; 16.
+	// MaxPolls is how many polls run at once, of all connections together; 32.
 	MaxPolls int
 	// MaxRefreshes is how many objects are refreshed at once, of all connections together; 64.
 	MaxRefreshes int
+	// MaxSlices is how many slices of what is not polled run at once, of all connections together; 4.
+	MaxSlices int
 	// IdleAfter is how long a connection without work keeps its client in memory; 2 min.
 	IdleAfter time.Duration
 	Logger    *slog.Logger
@@ -55,8 +61,10 @@ const (
 	sweepPerConnection = 64
 	// sweepAgain is how long a hint that was published again has before it is worked on without the bus.
 	sweepAgain = 30 * time.Second
-	// pollClaim is how long a poll that shows no progress counts as running; then it is due again.
-	pollClaim = 5 * time.Minute
+	// pollClaim is how long a poll that shows no progress counts as running; then it is due again. sliceClaim is the same
+	// of a slice.
+	pollClaim  = 5 * time.Minute
+	sliceClaim = 3 * time.Minute
 )
 
 func (o *Options) setDefaults() {
@@ -64,10 +72,13 @@ func (o *Options) setDefaults() {
 		o.LeaseTTL = 15 * time.Second
 	}
 	if o.MaxPolls == 0 {
-		o.MaxPolls = 16
+		o.MaxPolls = 32
 	}
 	if o.MaxRefreshes == 0 {
 		o.MaxRefreshes = 64
+	}
+	if o.MaxSlices == 0 {
+		o.MaxSlices = 4
 	}
 	if o.IdleAfter == 0 {
 		o.IdleAfter = 2 * time.Minute
@@ -84,6 +95,9 @@ func (o *Options) validate() error {
 		{"Schedule", o.Schedule != nil},
 		{"Store", o.Store != nil},
 		{"Progress", o.Progress != nil},
+		{"Passes", o.Passes != nil},
+		{"Slices", o.Slices != nil},
+		{"Diary", o.Diary != nil},
 		{"Bus", o.Bus != nil},
 		{"NewClient", o.NewClient != nil},
 		{"Seal", o.Seal != nil},
@@ -96,7 +110,7 @@ func (o *Options) validate() error {
 			errs = append(errs, fmt.Errorf("%s is not set", field.name))
 		}
 	}
-	if o.LeaseTTL < 0 || o.MaxPolls < 0 || o.MaxRefreshes < 0 || o.IdleAfter < 0 {
+	if o.LeaseTTL < 0 || o.MaxPolls < 0 || o.MaxRefreshes < 0 || o.MaxSlices < 0 || o.IdleAfter < 0 {
 		errs = append(errs, errors.New("a duration or limit is negative"))
 	}
 	return errors.Join(errs...)
@@ -104,12 +118,20 @@ func (o *Options) validate() error {
 
 // Syncer is one replica of the service.
 type Syncer struct {
-	opts  Options
-	log   *slog.Logger
-	polls chan struct{} // a slot each
-	reads chan struct{} // a slot each
+	opts   Options
+	log    *slog.Logger
+	polls  chan struct{} // a slot each
+	reads  chan struct{} // a slot each
+	slices chan struct{} // a slot each
+	diary  diary
 
 	waiting atomic.Int64 // polls that run or wait
+	slicing atomic.Int64 // slices that run or wait
+
+	// review and overtaken decide what may close and which answer is too old. They are fields so that a test can put a
+	// wrong one in and see that another test notices.
+	review    func(hold *mirror.Hold, public int, vanished []string, now time.Time) ([]string, *mirror.Hold, bool)
+	overtaken func(sentAt, newest time.Time) bool
 
 	mu    sync.Mutex
 	owned map[int]*partition
@@ -126,6 +148,8 @@ func New(opts Options) (*Syncer, error) {
 	return &Syncer{
 		opts: opts, log: opts.Logger,
 		polls: make(chan struct{}, opts.MaxPolls), reads: make(chan struct{}, opts.MaxRefreshes),
+		slices: make(chan struct{}, opts.MaxSlices),
+		review: mirror.ReviewAbsence, overtaken: time.Time.Before,
 		owned: map[int]*partition{}, swept: map[mirror.Hint]time.Time{},
 	}, nil
 }
@@ -135,6 +159,7 @@ func New(opts Options) (*Syncer, error) {
 func (s *Syncer) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.holdLeases(ctx) })
+	g.Go(func() error { return pulse.New(s.opts.Schedule, "syncer", s.log).Run(ctx) })
 	for _, l := range []struct {
 		name  string
 		every time.Duration
@@ -143,6 +168,7 @@ func (s *Syncer) Run(ctx context.Context) error {
 		{"schedule", scheduleEvery, s.schedule},
 		{"sweep", sweepEvery, s.sweep},
 		{"watch", watchEvery, s.watch},
+		{"diary", diaryEvery, s.writeDiary},
 	} {
 		g.Go(func() error {
 			return loop.Every(ctx, loop.Options{Interval: l.every, Jitter: 0.1, OnError: func(ctx context.Context, err error) {
@@ -151,7 +177,9 @@ func (s *Syncer) Run(ctx context.Context) error {
 			}}, l.work)
 		})
 	}
-	return g.Wait()
+	err := g.Wait()
+	s.closeDiary(ctx)
+	return err
 }
 
 // Parts are the partitions that are worked on now, in order.

@@ -23,8 +23,9 @@ type change struct {
 	locations map[string]ashby.Location
 	// jobChangedAt is when a job changed at Ashby, where that is known.
 	jobChangedAt map[string]time.Time
-	// postings are the mirrored postings that are concerned.
+	// postings are the mirrored postings that are concerned; matters are the changed records that concern any.
 	postings []string
+	matters  map[string]bool
 	// observed is when the read began that found the change.
 	observed time.Time
 }
@@ -192,6 +193,10 @@ func (r *run) consequences(ctx context.Context, kind ashby.Kind, changed []mirro
 	}
 	if len(matter) == 0 {
 		return nil
+	}
+	c.matters = make(map[string]bool, len(matter))
+	for _, id := range matter {
+		c.matters[id] = true
 	}
 	var jobs, locations []string
 	if kind == ashby.KindJob {

@@ -108,7 +108,7 @@ func TestUnreadReason(t *testing.T) {
 		"Postings that could not be read: a, b, c, d, e and 2 more.":        {"a", "b", "c", "d", "e", "f", "g"},
 		"Postings that could not be read: a row without an id, 1, 2, 3, 4.": {"", "1", "2", "3", "4"},
 	} {
-		if got := unreadReason(ids); got != want {
+		if got := unreadReason(ids, nil); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}

@@ -41,8 +41,8 @@ type doc struct {
 
 func newVendor() *vendor {
 	v := &vendor{docs: map[ashby.Kind]map[string]*doc{}, bad: map[string]bool{}, page: 100}
-	for _, kind := range []ashby.Kind{ashby.KindPosting, ashby.KindJob, ashby.KindLocation, ashby.KindDepartment} {
-		v.docs[kind] = map[string]*doc{}
+	for _, res := range ashby.Catalogue() {
+		v.docs[res.Kind] = map[string]*doc{}
 	}
 	v.put(ashby.KindLocation, "loc", map[string]any{"name": "Berlin"})
 	v.put(ashby.KindDepartment, "dep", map[string]any{"name": "Engineering"})

@@ -28,6 +28,8 @@ const (
 	handOver = time.Second
 	// refreshTimeout bounds one refresh, the client's own retries included.
 	refreshTimeout = 5 * time.Minute
+	// laterPause is how long a hint waits that only a later reading can answer.
+	laterPause = time.Minute
 	// degradeAfter is the number of failed polls in a row after which the connection is called degraded.
 	degradeAfter = 3
 )
@@ -35,10 +37,14 @@ const (
 // handle works on a hint when its turn comes, and settles it.
 func (d *desk) handle(ctx context.Context, m bus.HintMsg) {
 	t := keyOf(m.Hint)
-	if t.isPoll() {
+	switch {
+	case t.isPoll():
 		d.s.waiting.Add(1)
 		defer d.s.waiting.Add(-1)
-	} else {
+	case t.isSlice():
+		d.s.slicing.Add(1)
+		defer d.s.slicing.Add(-1)
+	default:
 		if !d.queueUp() {
 			d.turnAway(ctx, m)
 			return
@@ -65,9 +71,12 @@ func (d *desk) handle(ctx context.Context, m bus.HintMsg) {
 	}
 	defer d.leaveLine(t)
 	var again time.Duration
-	if t.isPoll() {
+	switch {
+	case t.isPoll():
 		again = d.handlePoll(ctx, t)
-	} else {
+	case t.isSlice():
+		d.handleSlice(ctx, t)
+	default:
 		again = d.handleRefresh(ctx, t)
 	}
 	if again > 0 {
@@ -109,10 +118,10 @@ func (d *desk) handleRefresh(ctx context.Context, t task) time.Duration {
 		return handOver
 	}
 	defer func() { <-d.s.reads }()
-	began := time.Now()
-	bounded, cancel := context.WithTimeout(ctx, refreshTimeout)
+	began, counts := time.Now(), &tally{}
+	bounded, cancel := context.WithTimeout(ashby.WithTrace(ctx, &counts.trace), refreshTimeout)
 	defer cancel()
-	a, err := d.open(bounded)
+	a, err := d.open(bounded, counts)
 	if err == nil {
 		err = d.refresh(bounded, a, t)
 	}
@@ -122,6 +131,7 @@ func (d *desk) handleRefresh(ctx context.Context, t task) time.Duration {
 func (d *desk) settleRefresh(ctx context.Context, a access, t task, began time.Time, err error) time.Duration {
 	result, reason := judge(ctx, err)
 	d.s.opts.Metrics.refresh(result)
+	d.noteRefresh(a, t, began, result, reason)
 	log := d.log.With("kind", t.kind, "object", t.object, "outcome", string(result), "took", time.Since(began))
 	switch result {
 	case outcomeOK:
@@ -131,6 +141,9 @@ func (d *desk) settleRefresh(ctx context.Context, a access, t task, began time.T
 		return 0
 	case outcomeSkipped:
 		return 0
+	case outcomeLater:
+		d.postpone(t, jittered(laterPause))
+		return 0
 	case outcomeStopped:
 		d.lostLease(err)
 		return handOver
@@ -139,7 +152,7 @@ func (d *desk) settleRefresh(ctx context.Context, a access, t task, began time.T
 			return handOver
 		}
 		if stored := d.setStatus(ctx, mirror.StatusChange{
-			Status: mirror.StatusUnauthorized, Reason: reason, Key: a.sealed, PollWithin: d.refused(t),
+			Status: mirror.StatusUnauthorized, Code: string(result), Reason: reason, Key: a.sealed, PollWithin: d.refused(t),
 		}); stored != nil {
 			d.lostLease(stored)
 			log.WarnContext(ctx, "status not stored", "error", stored)
@@ -171,13 +184,14 @@ func (d *desk) handlePoll(ctx context.Context, t task) time.Duration {
 		return handOver
 	}
 	defer func() { <-d.s.polls }()
-	began := time.Now()
+	began, counts := time.Now(), &tally{}
+	ctx = ashby.WithTrace(ctx, &counts.trace)
 	var a access
 	var done pollResult
 	var err error
 	// A key that was replaced meanwhile deserves another try at once, and no verdict on the old one.
 	for range 2 {
-		if a, err = d.open(ctx); err != nil {
+		if a, err = d.open(ctx, counts); err != nil {
 			break
 		}
 		done, err = d.poll(ctx, a)
@@ -197,12 +211,13 @@ type pollEnd struct {
 
 func (d *desk) settlePoll(ctx context.Context, t task, end pollEnd, err error) time.Duration {
 	result, reason := judge(ctx, err)
-	if err == nil && end.result.unread > 0 {
-		result = outcomeIncomplete
+	if err == nil && (end.result.unread > 0 || end.result.leftOut) {
+		result, reason = outcomeIncomplete, "Some of it could not be read."
 	}
 	d.s.opts.Metrics.poll(result, time.Since(end.began))
+	d.notePoll(end, result, reason)
 	log := d.log.With("outcome", string(result), "took", time.Since(end.began), "at_ashby", end.result.atAshby,
-		"read", end.result.read, "vanished", end.result.vanished, "held", end.result.held, "unread", end.result.unread)
+		"read", end.result.read, "read_again", end.result.reread, "vanished", end.result.vanished, "held", end.result.held, "unread", end.result.unread)
 	switch result {
 	case outcomeOK:
 		d.succeeded(t)
@@ -249,7 +264,7 @@ type pollFailure struct {
 // noteFailure stores what a failed poll means for the connection. A refused key is known to be refused until a poll
 // succeeds, whatever else fails meanwhile.
 func (d *desk) noteFailure(ctx context.Context, a access, f pollFailure) error {
-	change := mirror.StatusChange{Reason: f.reason, Key: a.sealed}
+	change := mirror.StatusChange{Code: string(f.outcome), Reason: f.reason, Key: a.sealed}
 	switch was := a.connection.Status; {
 	case f.outcome == outcomeUnauthorized:
 		change.Status = mirror.StatusUnauthorized

@@ -18,6 +18,8 @@ import (
 type world struct {
 	mu       sync.Mutex
 	conns    map[string]*account
+	beats    map[string]time.Time
+	runs     []mirror.Run
 	parts    map[int]*partLease
 	inbox    []*inboxRow
 	log      []logged
@@ -25,6 +27,12 @@ type world struct {
 	down     bool
 	noLeases bool
 	statuses []mirror.Status
+	// only is the one partition that there is, where a test has one connection and much time to go by.
+	only *int
+	// lax lets units in whose lease was lost, so that a test can see that another one notices.
+	lax bool
+	// tokenOfAll, where it is set, has tokens kept too early: those that a full reading would end with.
+	tokenOfAll func(kind string) string
 	// onApply is called before a unit is applied, without the lock.
 	onApply func(u mirror.Unit)
 	// onStatus is called before a status is set, without the lock.
@@ -40,9 +48,9 @@ type account struct {
 	atAshby  int
 	records  map[mirror.RecordKey]*kept
 	listings map[string]mirror.Listing
-	tokens   map[string]mirror.Token
 	hold     *mirror.Hold
 	fails    []string
+	passbook
 }
 
 type kept struct {
@@ -73,7 +81,7 @@ type logged struct {
 var errStoreDown = fmt.Errorf("store is down: %w", mirror.ErrUnavailable)
 
 func newWorld() *world {
-	return &world{conns: map[string]*account{}, parts: map[int]*partLease{}}
+	return &world{conns: map[string]*account{}, parts: map[int]*partLease{}, beats: map[string]time.Time{}}
 }
 
 // connect adds a connection whose key is the text of sealed, due at once.
@@ -86,7 +94,7 @@ func (w *world) connect(id, key string) {
 			Status: mirror.StatusActive, Modules: []string{"jobs"}, PollInterval: time.Hour,
 		},
 		sealed: mirror.Sealed(key), sync: mirror.SyncState{NextPollAt: time.Now()},
-		records: map[mirror.RecordKey]*kept{}, listings: map[string]mirror.Listing{}, tokens: map[string]mirror.Token{},
+		records: map[mirror.RecordKey]*kept{}, listings: map[string]mirror.Listing{}, passbook: newPassbook(),
 	}
 }
 
@@ -172,6 +180,9 @@ func (w *world) Renew(ctx context.Context, owner string, ttl time.Duration) ([]m
 	}
 	var held []mirror.Lease
 	for part := range mirror.Partitions {
+		if w.only != nil && part != *w.only {
+			continue
+		}
 		p := w.parts[part]
 		if p == nil {
 			p = &partLease{}

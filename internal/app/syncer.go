@@ -23,7 +23,7 @@ func Syncer(p Parts) (*syncer.Syncer, error) {
 	clients := p.ashbyClients(metrics.ObserveRequest)
 	store := p.DB.Syncer()
 	return syncer.New(syncer.Options{
-		Leases: store, Schedule: store, Store: store, Progress: store,
+		Leases: store, Schedule: store, Store: store, Progress: store, Passes: store, Slices: store, Diary: store,
 		Bus: p.Bus, Seal: p.Keys, Cleaner: markup.New(),
 		NewClient: func(key ashby.Secret) (syncer.AshbyClient, error) {
 			return clients.client(key, readTries, readElapsed)

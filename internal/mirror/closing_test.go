@@ -53,6 +53,11 @@ func TestReviewAbsence(t *testing.T) {
 	hold := func(created time.Time, postings []string) *mirror.Hold {
 		return &mirror.Hold{Postings: postings, PublicCount: 20, Reason: "r", CreatedAt: created}
 	}
+	decided := func(created time.Time, state string) *mirror.Hold {
+		h := hold(created, ids(1, 7))
+		h.ID, h.State = "h", state
+		return h
+	}
 	tests := []struct {
 		name     string
 		hold     *mirror.Hold
@@ -76,6 +81,21 @@ func TestReviewAbsence(t *testing.T) {
 		{name: "many more vanished", hold: hold(old, ids(1, 7)), vanished: ids(1, 20), confirm: ids(1, 7), set: ids(1, 20), at: now},
 		{name: "quite others vanished", hold: hold(old, ids(1, 7)), vanished: ids(8, 16), set: ids(8, 16), at: now},
 		{name: "a hold from the future waits", hold: hold(now.Add(time.Hour), ids(1, 7)), vanished: ids(1, 7)},
+		{name: "an approved hold does not wait", hold: decided(young, mirror.HoldApproved), vanished: ids(1, 7), confirm: ids(1, 7)},
+		{name: "approved, and few more vanished", hold: decided(young, mirror.HoldApproved), vanished: ids(1, 9), confirm: ids(1, 9)},
+		{
+			name: "approved, and many more vanished", hold: decided(young, mirror.HoldApproved), vanished: ids(1, 20),
+			confirm: ids(1, 7), set: ids(1, 20), at: now,
+		},
+		{name: "approved, and all came back", hold: decided(young, mirror.HoldApproved), cleared: true},
+		{name: "a rejected hold lets nothing go", hold: decided(old, mirror.HoldRejected), vanished: ids(1, 7)},
+		{name: "rejected, and few others vanished", hold: decided(old, mirror.HoldRejected), vanished: ids(1, 9), confirm: ids(8, 9)},
+		{
+			name: "rejected, and many others vanished", hold: decided(old, mirror.HoldRejected), vanished: ids(1, 14),
+			set: ids(1, 14), at: now,
+		},
+		{name: "rejected, and some came back", hold: decided(old, mirror.HoldRejected), vanished: ids(1, 2), set: ids(1, 2), at: old},
+		{name: "rejected, and all came back", hold: decided(old, mirror.HoldRejected), vanished: ids(8, 9), confirm: ids(8, 9), cleared: true},
 		{name: "named twice counts once", vanished: append(ids(1, 6), ids(1, 6)...), confirm: ids(1, 6)},
 	}
 	for _, tt := range tests {
@@ -90,6 +110,9 @@ func TestReviewAbsence(t *testing.T) {
 			}
 			if set != nil && (!slices.Equal(set.Postings, tt.set) || !set.CreatedAt.Equal(tt.at) || set.Reason == "") {
 				t.Errorf("set %+v, want %v at %v", set, tt.set, tt.at)
+			}
+			if set != nil && tt.hold != nil && set.ID != tt.hold.ID {
+				t.Errorf("the hold changes its id from %q to %q", tt.hold.ID, set.ID)
 			}
 		})
 	}

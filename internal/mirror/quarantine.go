@@ -7,7 +7,8 @@ type BadRow struct {
 	Kind string
 	// ID is the object's, or "row-" and a hash of the row where it shows none.
 	ID string
-	// Reason says what is wrong with it, without any of its contents.
+	// Reason says what is wrong with it, without any of its contents. Empty keeps reason and shape of a row that is in
+	// quarantine already.
 	Reason string
 	// Shape gives the JSON type of each member of the row.
 	Shape map[string]string
