@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"fmt"
 	"net/http"
-	"sync"
 	"testing"
 	"time"
 
@@ -69,22 +67,7 @@ func BenchmarkIdleMemory(b *testing.B) {
 	const connections = 1000
 	for b.Loop() {
 		p := startProcesses(b, ashbytest.Options{Seed: 3, RequestsPerMinute: 1 << 24}, "gateway", "syncer", "notifier")
-		var group sync.WaitGroup
-		for worker := range 4 {
-			group.Go(func() {
-				for i := worker; i < connections; i += 4 {
-					org := p.sim.AddOrganization(fmt.Sprintf("employer-%d", i), "Employer")
-					org.Generate(2)
-					if r, err := p.call(http.MethodPost, "/v1/connections", map[string]any{
-						"employer_ref": org.Slug(), "employer_name": org.Name(), "api_key": org.AddKey(ashbytest.KeyOptions{}),
-					}); err != nil || r.Status != http.StatusCreated {
-						b.Errorf("registering: %v %d %s", err, r.Status, r.Body)
-						return
-					}
-				}
-			})
-		}
-		group.Wait()
+		connectMany(b, p, connections, 2)
 		db := openSQL(b, p.dbURL)
 		wait(b, "all are synchronised", func() error {
 			n, err := number(b.Context(), db, `SELECT count(*) FROM sync_state WHERE first_synced_at IS NOT NULL`)

@@ -78,11 +78,14 @@ func (a *api) must(status int, method, path string, body any) reply {
 
 // connectionDoc is what the tests look at of a connection's document.
 type connectionDoc struct {
-	ID           string `json:"id"`
-	EmployerRef  string `json:"employer_ref"`
-	EmployerName string `json:"employer_name"`
-	Status       string `json:"status"`
-	StatusReason string `json:"status_reason"`
+	ID           string      `json:"id"`
+	EmployerRef  string      `json:"employer_ref"`
+	EmployerName string      `json:"employer_name"`
+	Status       string      `json:"status"`
+	StatusReason string      `json:"status_reason"`
+	Modules      []string    `json:"modules"`
+	ModuleStates []moduleDoc `json:"module_states"`
+	Quarantined  int         `json:"quarantined"`
 	Counts       struct {
 		AtAshby  int `json:"at_ashby"`
 		Mirrored int `json:"mirrored"`
@@ -100,6 +103,8 @@ type connectionDoc struct {
 		Secret     string            `json:"secret"`
 		URLs       map[string]string `json:"urls"`
 		EventTypes []string          `json:"event_types"`
+		Types      []hookTypeDoc     `json:"types"`
+		Steps      []string          `json:"steps"`
 	} `json:"webhook_setup"`
 }
 

@@ -164,7 +164,7 @@ func TestMassDisappearanceIsHeld(t *testing.T) {
 	if doc := s.connection(e.id); doc.Counts.Held != 8 || doc.Counts.Public != 12 {
 		t.Errorf("held %d, public %d", doc.Counts.Held, doc.Counts.Public)
 	}
-	db := openSQL(t, s.dbURL)
+	db := s.sql
 	if _, err := db.ExecContext(t.Context(), `UPDATE holds SET created_at = created_at - interval '6 minutes'`); err != nil {
 		t.Fatal(err)
 	}

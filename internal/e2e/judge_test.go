@@ -133,7 +133,7 @@ func orderly(ctx context.Context, db *sql.DB, natsURL string) ([]message, error)
 // agreed waits until P2 holds, then for P3 and P4: an event that was logged a moment ago may still be on its way.
 func (s *system) agreed(es ...employer) []message {
 	s.t.Helper()
-	db := openSQL(s.t, s.dbURL)
+	db := s.sql
 	for _, e := range es {
 		s.eventually("Ashby, Postgres and the stream agree", func() error {
 			return agree(s.t.Context(), db, s.nats.URL(), e.id, e.org)
@@ -151,7 +151,7 @@ func (s *system) agreed(es ...employer) []message {
 // simulator notes a read when it has answered it, which may be a moment after Ashbridge is done with the answer.
 func (s *system) refreshed() (judged int) {
 	s.t.Helper()
-	db := openSQL(s.t, s.dbURL)
+	db := s.sql
 	if err := s.sim.WaitDelivered(s.t.Context()); err != nil {
 		s.t.Fatal(err)
 	}

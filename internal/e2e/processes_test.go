@@ -21,6 +21,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/ashby/ashbytest"
 	"github.com/bebitcoiner/ashbridge/internal/local"
 	"github.com/bebitcoiner/ashbridge/internal/local/localtest"
@@ -75,6 +76,7 @@ type processes struct {
 	natsDir  string
 	natsAddr string
 	binary   string
+	keyset   string
 	env      []string
 	logs     *logBuffer
 	httpAddr string
@@ -102,17 +104,17 @@ func startProcesses(t testing.TB, options ashbytest.Options, services ...string)
 	p.binary = buildBinary(t, dir)
 	p.natsDir, p.natsAddr, p.httpAddr = filepath.Join(dir, "nats"), freeAddr(t), freeAddr(t)
 	p.natsURL = "nats://" + p.natsAddr
-	keyset := filepath.Join(dir, "keyset.json")
-	if _, err := seal.Create(keyset); err != nil {
+	p.keyset = filepath.Join(dir, "keyset.json")
+	if _, err := seal.Create(p.keyset); err != nil {
 		t.Fatal(err)
 	}
 	p.env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir,
-		"ASHBRIDGE_DATABASE_URL=" + p.dbURL, "ASHBRIDGE_NATS_URL=" + p.natsURL, "ASHBRIDGE_KEYSET_FILE=" + keyset,
+		"ASHBRIDGE_DATABASE_URL=" + p.dbURL, "ASHBRIDGE_NATS_URL=" + p.natsURL, "ASHBRIDGE_KEYSET_FILE=" + p.keyset,
 		"ASHBRIDGE_ADMIN_TOKEN=" + adminToken, "ASHBRIDGE_HTTP_ADDR=" + p.httpAddr,
 		"ASHBRIDGE_PUBLIC_URL=http://" + p.httpAddr, "ASHBRIDGE_ASHBY_URL=" + p.ashby.URL,
 		"ASHBRIDGE_ALLOW_PRIVATE_ASHBY=true", "ASHBRIDGE_LEASE_TTL=2s", "ASHBRIDGE_LOG_FORMAT=json",
-		"ASHBRIDGE_REQUESTS_PER_MINUTE=500000",
+		"ASHBRIDGE_REQUESTS_PER_MINUTE=500000", "ASHBRIDGE_MODULES=" + strings.Join(ashby.Modules(), ","),
 	}
 	p.api = &api{t: t, base: "http://" + p.httpAddr, token: adminToken, http: &http.Client{Transport: &http.Transport{}, Timeout: patience}}
 	t.Cleanup(p.http.CloseIdleConnections)
@@ -307,7 +309,12 @@ func (p *processes) cpu(name string) time.Duration {
 }
 
 // rss is the resident memory of a service in bytes.
-func (p *processes) rss(name string) int64 {
+func (p *processes) rss(name string) int64 { return p.memory(name, "VmRSS") }
+
+// peak is the most resident memory that a service ever had, in bytes.
+func (p *processes) peak(name string) int64 { return p.memory(name, "VmHWM") }
+
+func (p *processes) memory(name, field string) int64 {
 	p.t.Helper()
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.child(name).cmd.Process.Pid))
 	if err != nil {
@@ -315,10 +322,10 @@ func (p *processes) rss(name string) int64 {
 	}
 	for line := range strings.Lines(string(raw)) {
 		var kb int64
-		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kb); n == 1 {
+		if n, _ := fmt.Sscanf(line, field+": %d kB", &kb); n == 1 {
 			return kb << 10
 		}
 	}
-	p.t.Fatal("no VmRSS")
+	p.t.Fatalf("no %s", field)
 	return 0
 }

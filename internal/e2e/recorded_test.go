@@ -95,7 +95,7 @@ func TestRecordedAccount(t *testing.T) {
 		eventstest.Validate(t, m.Raw)
 		compareBoardJob(t, want, m.Job.Job)
 	}
-	db := openSQL(t, s.dbURL)
+	db := s.sql
 	for kind, rows := range map[string][]json.RawMessage{"job": jobs, "department": departments} {
 		for _, raw := range rows {
 			var want map[string]any

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -30,6 +31,7 @@ func TestSecretsAreNowhere(t *testing.T) {
 	s := start(t)
 	org := s.sim.AddOrganization("canary", "Canary Ltd")
 	org.Generate(6)
+	const title = "Signed with the right secret"
 	const firstKey, secondKey = "canary-key-alpha-1f0e9d8c7b6a5948", "canary-key-omega-a1b2c3d4e5f60718"
 	org.AddKey(ashbytest.KeyOptions{Key: firstKey})
 	org.AddKey(ashbytest.KeyOptions{Key: secondKey})
@@ -50,7 +52,13 @@ func TestSecretsAreNowhere(t *testing.T) {
 	org.SetWebhookSecret("canary-wrong-secret")
 	org.Retitle(first(t, org).ID, "Signed with a wrong secret")
 	org.SetWebhookSecret(e.secret)
-	org.Retitle(first(t, org).ID, "Signed with the right secret")
+	org.Retitle(first(t, org).ID, title)
+	s.eventually("the webhook is followed before the key is replaced", func() error {
+		if jobs := s.must(http.StatusOK, http.MethodGet, "/v1/jobs", nil); !bytes.Contains(jobs.Body, []byte(title)) {
+			return errors.New("the title is not there")
+		}
+		return nil
+	})
 	s.must(http.StatusOK, http.MethodPatch, "/v1/connections/"+e.id, map[string]any{"api_key": secondKey})
 	var rotated connectionDoc
 	s.must(http.StatusOK, http.MethodPatch, "/v1/connections/"+e.id, map[string]any{"rotate_webhook_secret": true}).decode(t, &rotated)
@@ -65,7 +73,6 @@ func TestSecretsAreNowhere(t *testing.T) {
 		}
 	}
 	haystacks := s.everythingWritten(t, e.id)
-	const title = "Signed with the right secret"
 	if err := verdict(blindSpots(haystacks, map[string]string{
 		"the logs": e.id, "the database dump": title, "the metrics": "ashbridge_", "GET /v1/connections": e.id,
 		"GET /v1/connections/{id}": e.id, "GET /v1/jobs": title, "the stream": title, "NATS's store": title,
@@ -164,7 +171,7 @@ func ask(t *testing.T, address, key string) []byte {
 
 // everythingWritten collects logs, a dump of the database, the metrics, the stream's store on disk, and what the API
 // shows. What a board may get of the database stands apart.
-func (s *system) everythingWritten(t *testing.T, connection string) map[string][]byte {
+func (s *system) everythingWritten(t testing.TB, connection string) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{"the logs": s.logs.bytes()}
 	installation, err := local.FindPostgres("")
@@ -184,7 +191,7 @@ func (s *system) everythingWritten(t *testing.T, connection string) map[string][
 	} {
 		out["GET "+name] = s.must(http.StatusOK, http.MethodGet, path, nil).Body
 	}
-	out["events and listings"] = everyRow(t, openSQL(t, s.dbURL), "events", "listings")
+	out["events and listings"] = everyRow(t, s.sql, "events", "listings")
 	ms, err := readStream(t.Context(), s.nats.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -212,7 +219,7 @@ func (s *system) everythingWritten(t *testing.T, connection string) map[string][
 }
 
 // everyRow is all that the tables hold, as text.
-func everyRow(t *testing.T, db *sql.DB, tables ...string) []byte {
+func everyRow(t testing.TB, db *sql.DB, tables ...string) []byte {
 	t.Helper()
 	var out []byte
 	for _, table := range tables {

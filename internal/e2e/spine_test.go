@@ -24,7 +24,7 @@ func seeded(t *testing.T, n int, change ...func(*settings)) (*system, employer) 
 }
 
 // first is a public posting.
-func first(t *testing.T, org *ashbytest.Organization) ashbytest.PostingState {
+func first(t testing.TB, org *ashbytest.Organization) ashbytest.PostingState {
 	t.Helper()
 	for _, p := range org.Postings() {
 		if p.Public() {
@@ -201,7 +201,7 @@ func TestDisconnecting(t *testing.T) {
 		t.Run(choice, func(t *testing.T) {
 			t.Parallel()
 			s, e := seeded(t, 4)
-			db := openSQL(t, s.dbURL)
+			db := s.sql
 			s.must(http.StatusOK, http.MethodDelete, "/v1/connections/"+e.id+"?jobs="+choice, nil)
 			secrets, err := number(t.Context(), db, `SELECT count(*) FROM secrets WHERE connection_id = $1`, e.id)
 			if err != nil || secrets != 0 {

@@ -57,8 +57,22 @@ func (m *message) parse() error {
 	return err
 }
 
-// readStream returns all that lies on the stream now, in order.
+// readStream returns all that lies on the stream JOBS now, in order.
 func readStream(ctx context.Context, url string) ([]message, error) {
+	ms, err := readMessages(ctx, url, events.Stream)
+	if err != nil {
+		return nil, err
+	}
+	for i := range ms {
+		if err := ms[i].parse(); err != nil {
+			return nil, fmt.Errorf("message %d: %w", ms[i].Seq, err)
+		}
+	}
+	return ms, nil
+}
+
+// readMessages returns all that lies on a stream now, in order and as it is.
+func readMessages(ctx context.Context, url, name string) ([]message, error) {
 	nc, err := nats.Connect(url)
 	if err != nil {
 		return nil, err
@@ -68,7 +82,7 @@ func readStream(ctx context.Context, url string) ([]message, error) {
 	if err != nil {
 		return nil, err
 	}
-	stream, err := js.Stream(ctx, events.Stream)
+	stream, err := js.Stream(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -99,9 +113,6 @@ func readStream(ctx context.Context, url string) ([]message, error) {
 			return nil, err
 		}
 		row := message{Seq: meta.Sequence.Stream, Subject: m.Subject(), Header: m.Headers(), Raw: m.Data()}
-		if err := row.parse(); err != nil {
-			return nil, fmt.Errorf("message %d: %w", row.Seq, err)
-		}
 		out = append(out, row)
 		if row.Seq >= info.State.LastSeq {
 			return out, nil

@@ -5,6 +5,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/ashby/ashbytest"
 	"github.com/bebitcoiner/ashbridge/internal/app"
 	"github.com/bebitcoiner/ashbridge/internal/bus"
@@ -41,25 +43,36 @@ type system struct {
 	// ashby is the simulator's server.
 	ashby *httptest.Server
 	db    *postgres.DB
-	// dbURL is the database itself, pg what stands between it and the system.
+	// dbURL is the database itself, sql the tests' own way to it, and pg what stands between it and the system.
 	dbURL string
+	sql   *sql.DB
 	pg    *pgProxy
 	nats  *localtest.RestartableNATS
 	logs  *logBuffer
 	reg   *prometheus.Registry
 	cfg   config.Config
+	parts app.Parts
+	// stopSyncer ends the syncer and returns when nothing of it runs any more; startSyncer begins another one.
+	stopSyncer, startSyncer func()
 	*api
 }
 
 type settings struct {
 	sim       ashbytest.Options
 	perMinute int
+	// modules are those that the operator allows.
+	modules []string
+	// records has record events published.
+	records bool
 }
+
+// everything allows all modules and publishes record events.
+func everything(set *settings) { set.modules, set.records = ashby.Modules(), true }
 
 // start runs a whole system and stops it at the test's end.
 func start(t testing.TB, change ...func(*settings)) *system {
 	t.Helper()
-	set := settings{sim: ashbytest.Options{Seed: 7, RetryScale: 0.001, RequestsPerMinute: 1 << 20}, perMinute: 1 << 19}
+	set := settings{sim: ashbytest.Options{Seed: 7, RetryScale: 0.001, RequestsPerMinute: 1 << 20}, perMinute: 1 << 19, modules: []string{"jobs"}}
 	for _, c := range change {
 		c(&set)
 	}
@@ -69,6 +82,7 @@ func start(t testing.TB, change ...func(*settings)) *system {
 	t.Cleanup(func() { s.sim.Close(); s.ashby.CloseClientConnections(); s.ashby.Close() })
 	s.nats = localtest.NewRestartableNATS(t)
 	s.dbURL = localtest.Database(t)
+	s.sql = openSQL(t, s.dbURL)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +90,7 @@ func start(t testing.TB, change ...func(*settings)) *system {
 	s.cfg = config.Config{
 		HTTPAddr: ln.Addr().String(), PublicURL: "http://" + ln.Addr().String(), AdminToken: adminToken,
 		AshbyURL: s.ashby.URL, AllowPrivateAshby: true, PollInterval: time.Hour,
-		RequestsPerMinute: set.perMinute, Modules: []string{"jobs"}, LeaseTTL: 3 * time.Second,
+		RequestsPerMinute: set.perMinute, Modules: set.modules, RecordEvents: set.records, LeaseTTL: 3 * time.Second,
 	}
 	s.api = &api{t: t, base: s.cfg.PublicURL, token: adminToken, http: &http.Client{Transport: &http.Transport{}, Timeout: patience}}
 	t.Cleanup(s.http.CloseIdleConnections)
@@ -99,7 +113,7 @@ func (s *system) run(ln net.Listener) {
 	log := slog.New(slog.NewJSONHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	proxy, proxied := newPGProxy(t, s.dbURL)
 	s.pg = proxy
-	db, err := postgres.Open(ctx, postgres.Options{URL: proxied, MaxConns: 16, Logger: log, AllowUnsafeDurability: true})
+	db, err := postgres.Open(ctx, postgres.Options{URL: proxied, MaxConns: 16, Logger: log, AllowUnsafeDurability: true, RecordEvents: s.cfg.RecordEvents})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,33 +126,53 @@ func (s *system) run(ln net.Listener) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := bus.Connect(ctx, bus.Options{URL: s.nats.URL(), Name: "e2e", Logger: log, MaxBytesJobs: 256 << 20, MaxBytesSpill: 64 << 20})
+	b, err := bus.Connect(ctx, bus.Options{
+		URL: s.nats.URL(), Name: "e2e", Logger: log, Records: s.cfg.RecordEvents,
+		MaxBytesJobs: 256 << 20, MaxBytesSpill: 64 << 20, MaxBytesRecords: 256 << 20,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	closers = append(closers, b.Close)
-	parts := app.Parts{Config: s.cfg, DB: db, Bus: b, Keys: keys, Log: log, Registry: s.reg, Owner: "e2e"}
-	g, err := app.Gateway(parts)
+	s.parts = app.Parts{Config: s.cfg, DB: db, Bus: b, Keys: keys, Log: log, Registry: s.reg, Owner: "e2e"}
+	g, err := app.Gateway(s.parts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sy, err := app.Syncer(parts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := app.Notifier(parts, nil)
+	n, err := app.Notifier(s.parts, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return g.Run(ctx, ln) })
-	group.Go(func() error { return sy.Run(ctx) })
 	group.Go(func() error { return n.Run(ctx) })
+	s.startSyncer = func() { s.runSyncer(ctx) }
+	s.startSyncer()
 	closers = append(closers, func() {
+		s.stopSyncer()
 		if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 			t.Errorf("a service failed: %v\n%s", err, s.logs.tail())
 		}
 	})
+}
+
+// runSyncer runs a syncer until stopSyncer. Each is new: what the one before it knew in memory is lost, as in a crash.
+func (s *system) runSyncer(ctx context.Context) {
+	s.t.Helper()
+	sy, err := app.Syncer(s.parts)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.parts.Registry = telemetry.NewRegistry() // the metrics of one syncer fit into a registry
+	ctx, cancel := context.WithCancel(ctx)
+	var group errgroup.Group
+	group.Go(func() error { return sy.Run(ctx) })
+	s.stopSyncer = func() {
+		cancel()
+		if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+			s.t.Errorf("the syncer failed: %v\n%s", err, s.logs.tail())
+		}
+	}
 }
 
 // employer is a connected organisation.
@@ -153,20 +187,26 @@ type employer struct {
 // connect registers an organisation of the simulator and makes its webhook settings.
 func (s *system) connect(org *ashbytest.Organization, ref string) employer {
 	s.t.Helper()
-	key := org.AddKey(ashbytest.KeyOptions{Title: "Ashbridge"})
-	e := s.register(org, key, ref)
-	for action, url := range e.doc.WebhookSetup.URLs {
-		if err := org.AddWebhook(action, url, e.secret); err != nil {
-			s.t.Fatalf("adding the webhook %s: %v\n%s", action, err, s.logs.tail())
-		}
-	}
+	e := s.register(org, org.AddKey(ashbytest.KeyOptions{Title: "Ashbridge"}), ref)
+	s.setUpByHand(e)
 	return e
 }
 
-func (s *system) register(org *ashbytest.Organization, key, ref string) employer {
+// setUpByHand makes the webhook settings as an administrator does in Ashby.
+func (s *system) setUpByHand(e employer) {
+	s.t.Helper()
+	for action, url := range e.doc.WebhookSetup.URLs {
+		if err := e.org.AddWebhook(action, url, e.secret); err != nil {
+			s.t.Fatalf("adding the webhook %s: %v\n%s", action, err, s.logs.tail())
+		}
+	}
+}
+
+// register connects an organisation with modules beside jobs.
+func (s *system) register(org *ashbytest.Organization, key, ref string, modules ...string) employer {
 	s.t.Helper()
 	r := s.must(http.StatusCreated, http.MethodPost, "/v1/connections", map[string]any{
-		"employer_ref": ref, "employer_name": org.Name(), "api_key": key,
+		"employer_ref": ref, "employer_name": org.Name(), "api_key": key, "modules": append([]string{"jobs"}, modules...),
 	})
 	e := employer{key: key, org: org}
 	r.decode(s.t, &e.doc)
@@ -205,17 +245,26 @@ func (s *system) eventually(what string, check func() error) {
 	wait(s.t, what, check, s.logs.tail)
 }
 
-// wait polls a condition until a deadline; tail is shown when it fails.
+// wait looks at a condition until a deadline, after the first second less often; tail is shown when it fails.
 func wait(t testing.TB, what string, check func() error, tail func() string) {
+	t.Helper()
+	eventually(t, patience, what, check, tail)
+}
+
+// eventually is wait for what may take longer.
+func eventually(t testing.TB, patience time.Duration, what string, check func() error, tail func() string) {
 	t.Helper()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	var err error
-	for {
+	for tries := 1; ; tries++ {
 		if err = check(); err == nil {
 			return
+		}
+		if tries == 50 {
+			tick.Reset(100 * time.Millisecond)
 		}
 		select {
 		case <-deadline.C:
