@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test bench lint fmt fuzz clean postgres compiler
+.PHONY: help run build test bench model lint fmt fuzz clean postgres compiler
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,8 +22,11 @@ build: ## build bin/ashbridge
 test: postgres compiler ## set everything up and run all tests with the race detector
 	$(GO) test -race -timeout 10m ./...
 
-bench: postgres ## measure: webhook to event, ingest, first sync, unchanged poll, idle memory
+bench: postgres ## measure: latency, ingest, first sync, polls, memory, a fleet, candidates, an outage, a shared key
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./internal/e2e
+
+model: ## let random things happen to the sync engine, 10,000 times
+	$(GO) test -run '^TestModel$$' -timeout 60m ./syncer -rapid.checks=10000
 
 fuzz: ## run each fuzz target for 30 s
 	@ops/fuzz.sh 30s
