@@ -29,6 +29,8 @@ func BenchmarkUnchangedPoll(b *testing.B) {
 		}
 		poll() // the first incremental one may still settle something
 		db := openSQL(b, p.dbURL)
+		eventually(b, time.Minute, "all that is not polled is read", func() error { return resting(b.Context(), db, doc.ID) },
+			func() string { return "" })
 		before := rowVersions(b, db)
 		used := poll()
 		written := 0
