@@ -65,11 +65,14 @@ func (l *lab) keepsAll(jobs []string) {
 	}
 }
 
+// threePages are as many postings, and jobs, as fill two pages of a lab's listings and half of a third.
+const threePages = 100
+
 func TestSoftErrorOnPageOne(t *testing.T) {
 	for _, name := range []string{"soft-error", "soft-error-b", "soft-error-null"} {
 		for _, method := range []string{"job.list", "jobPosting.list"} {
 			t.Run(name+" "+method, func(t *testing.T) {
-				inLab(t, 250, func(t *testing.T, l *lab) {
+				inLab(t, threePages, func(t *testing.T, l *lab) {
 					l.join()
 					jobs, token := l.present(ashby.KindJob), l.tokenOf(ashby.KindJob)
 					l.org.Retitle(l.org.Postings()[3].ID, "Changed meanwhile")
@@ -93,10 +96,10 @@ func TestSoftErrorOnPageOne(t *testing.T) {
 
 // TestSoftErrorOnPageN: the pass goes on from the page that failed, and its token is stored with the last one.
 func TestSoftErrorOnPageN(t *testing.T) {
-	inLab(t, 250, func(t *testing.T, l *lab) {
+	inLab(t, threePages, func(t *testing.T, l *lab) {
 		l.inject("soft-error@3:job.list:1")
 		l.connect(conn, l.key)
-		l.pass(20 * time.Second) // 250 reads of postings take most of it
+		l.pass(10 * time.Second) // the reads of postings take most of it
 		if got := l.tokenOf(ashby.KindJob); got.Token != "" {
 			t.Fatal("a token is stored before the last page")
 		}
@@ -118,7 +121,7 @@ func TestSoftErrorOnPageN(t *testing.T) {
 func TestTruncatedListing(t *testing.T) {
 	for _, fault := range []string{"cut-listing:job.list", "truncated:job.list", "cut-listing:jobPosting.list", "shrunk-list:jobPosting.list"} {
 		t.Run(fault, func(t *testing.T) {
-			inLab(t, 250, func(_ *testing.T, l *lab) {
+			inLab(t, threePages, func(_ *testing.T, l *lab) {
 				l.join()
 				jobs := l.present(ashby.KindJob)
 				l.forgetToken(ashby.KindJob)
@@ -176,7 +179,7 @@ var restartCodes = []string{
 func TestExpiredToken(t *testing.T) {
 	for _, code := range restartCodes {
 		t.Run(code, func(t *testing.T) {
-			inLab(t, 250, func(t *testing.T, l *lab) {
+			inLab(t, threePages, func(t *testing.T, l *lab) {
 				l.join()
 				jobs, token, before := l.present(ashby.KindJob), l.tokenOf(ashby.KindJob), l.appliedUnits()
 				l.inject(code + "@1:job.list:1")
@@ -209,7 +212,7 @@ func (l *lab) units(since int) []mirror.Unit {
 
 // TestForcedResync: a full pass that Ashby demands is cut short. What was there stays, and the pass goes on.
 func TestForcedResync(t *testing.T) {
-	inLab(t, 250, func(t *testing.T, l *lab) {
+	inLab(t, threePages, func(t *testing.T, l *lab) {
 		l.join()
 		jobs := l.present(ashby.KindJob)
 		l.inject("incremental-sync-too-large@1:job.list:1")
@@ -308,7 +311,7 @@ func (l *lab) ran() []mirror.Run {
 func TestDuplicateAcrossPages(t *testing.T) {
 	for _, fault := range []string{"repeated-row:job.list", "duplicate-rows"} {
 		t.Run(fault, func(t *testing.T) {
-			inLab(t, 250, func(t *testing.T, l *lab) {
+			inLab(t, threePages, func(t *testing.T, l *lab) {
 				l.inject(fault)
 				l.join()
 				if got, want := len(l.present(ashby.KindJob)), len(l.org.RecordIDs("job")); got != want {
@@ -322,7 +325,7 @@ func TestDuplicateAcrossPages(t *testing.T) {
 
 // TestItemThatMovesBetweenPages: a row that no page showed is not gone, for its own read still finds it.
 func TestItemThatMovesBetweenPages(t *testing.T) {
-	inLab(t, 250, func(t *testing.T, l *lab) {
+	inLab(t, threePages, func(t *testing.T, l *lab) {
 		l.join()
 		jobs := l.present(ashby.KindJob)
 		l.forgetToken(ashby.KindJob)
@@ -337,7 +340,7 @@ func TestItemThatMovesBetweenPages(t *testing.T) {
 }
 
 func TestCursorLoop(t *testing.T) {
-	inLab(t, 250, func(t *testing.T, l *lab) {
+	inLab(t, threePages, func(t *testing.T, l *lab) {
 		l.join()
 		jobs := l.present(ashby.KindJob)
 		l.forgetToken(ashby.KindJob)
@@ -362,7 +365,7 @@ func TestCursorLoop(t *testing.T) {
 
 // TestPassGoesOnAfterACrash: another process takes over in the middle of a pass.
 func TestPassGoesOnAfterACrash(t *testing.T) {
-	inLab(t, 450, func(t *testing.T, l *lab) {
+	inLab(t, 180, func(t *testing.T, l *lab) {
 		l.inject("timeout@3:job.list:1")
 		l.connect(conn, l.key)
 		l.pass(30 * time.Second) // within the request that is never answered
@@ -374,8 +377,8 @@ func TestPassGoesOnAfterACrash(t *testing.T) {
 			t.Errorf("%d pages after the crash, want the three that were left", got)
 		}
 		l.truth()
-		if got := len(l.events("")); got != 450 {
-			t.Errorf("%d events for 450 postings", got)
+		if got := len(l.events("")); got != 180 {
+			t.Errorf("%d events for 180 postings", got)
 		}
 	})
 }

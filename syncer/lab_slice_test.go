@@ -221,7 +221,7 @@ func TestWrongFullReadingsLoseNothing(t *testing.T) {
 		t.Run(fault, func(t *testing.T) {
 			inLab(t, 20, func(t *testing.T, l *lab) {
 				l.org.GenerateHiring()
-				l.org.GenerateCandidates(250)
+				l.org.GenerateCandidates(threePages)
 				l.join(optIn...)
 				l.roundDone()
 				before := map[ashby.Kind][]string{}

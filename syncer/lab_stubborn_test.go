@@ -189,13 +189,13 @@ func TestListingThatFailsKeepsNoPostingBack(t *testing.T) {
 func TestCursorThatIsRefusedInOtherWords(t *testing.T) {
 	inLab(t, 5, func(t *testing.T, l *lab) {
 		l.org.GenerateHiring()
-		l.org.GenerateCandidates(250)
+		l.org.GenerateCandidates(threePages)
 		f, _ := ashbytest.FaultNamed("soft-error")
 		f.Method, f.Code, f.Page, f.Count = "candidate.list", "invalid_input", 2, 1
 		l.sim.Inject(f)
 		l.join("candidates")
 		l.roundDone()
-		if got := len(l.present(ashby.KindCandidate)); got != 250 || l.tokenOf(ashby.KindCandidate).Token == "" {
+		if got := len(l.present(ashby.KindCandidate)); got != threePages || l.tokenOf(ashby.KindCandidate).Token == "" {
 			t.Errorf("%d candidates, token %q", got, l.tokenOf(ashby.KindCandidate).Token)
 		}
 	})

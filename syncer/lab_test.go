@@ -45,7 +45,7 @@ const labAPI = "http://ashby.test"
 func openLab(t *testing.T, postings int, change ...func(*Options)) *lab {
 	t.Helper()
 	l := &lab{hook: &hook{}}
-	l.sim = ashbytest.New(ashbytest.Options{Seed: 7, Transport: l.hook, Logger: slog.New(slog.DiscardHandler)})
+	l.sim = ashbytest.New(ashbytest.Options{Seed: 7, PageSize: 40, Transport: l.hook, Logger: slog.New(slog.DiscardHandler)})
 	t.Cleanup(l.sim.Close)
 	l.org = l.sim.AddOrganization("acme", "Acme")
 	l.org.Generate(postings)

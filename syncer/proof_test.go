@@ -176,7 +176,7 @@ func formerOwner(l *lab) []string {
 
 // failureOnPageTwo: a listing of three pages is cut short at the second, once. All its rows arrive in the end.
 func failureOnPageTwo(l *lab) []string {
-	const candidates = 250
+	const candidates = threePages
 	l.org.GenerateHiring()
 	l.org.GenerateCandidates(candidates)
 	l.inject("server-error@2:candidate.list:3")

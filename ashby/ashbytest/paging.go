@@ -1,6 +1,7 @@
 package ashbytest
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -89,6 +90,7 @@ func (o *Organization) page(c *call, rows []*record, fits func(*record) bool, sh
 	if limit == 0 {
 		limit = maxPage
 	}
+	limit = min(limit, cmp.Or(o.sim.opts.PageSize, maxPage))
 	out := result{rows: make([]any, 0, limit), paged: true}
 	ends := bookmark{params: at.params, start: at.start, issued: o.issuedAt(c)}
 	if c.fault != nil {

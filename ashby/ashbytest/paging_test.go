@@ -63,6 +63,20 @@ func TestPassesAndTokens(t *testing.T) {
 	}
 }
 
+func TestPageSizeIsTheMost(t *testing.T) {
+	t.Parallel()
+	b := setup(t, 30, Options{PageSize: 8})
+	for _, limit := range []int{100, 8, 5} {
+		page := b.good("job.list", fmt.Sprintf(`{"limit":%d}`, limit))
+		if got := len(page.rows(t)); got != min(limit, 8) || !page.body.More {
+			t.Errorf("limit %d: %d rows, more: %v", limit, got, page.body.More)
+		}
+	}
+	if rows, _ := b.pass("job.list", "", "", 100); len(rows) != 27 { // every tenth posting shares a job
+		t.Errorf("%d jobs", len(rows))
+	}
+}
+
 func TestChangeDuringAPassComesAgain(t *testing.T) {
 	t.Parallel()
 	b := setup(t, 30, Options{})

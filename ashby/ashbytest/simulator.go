@@ -20,6 +20,8 @@ type Options struct {
 	RetryScale float64
 	// RequestsPerMinute is what each key may ask before it gets 429; zero means 1000, as Ashby publishes.
 	RequestsPerMinute int
+	// PageSize is the most rows that a page has, whatever limit asks for; zero means 100, as Ashby allows.
+	PageSize int
 	// Seed decides all generated data, together with the organisation's slug.
 	Seed uint64
 	// Logger hears of deliveries that failed; nil discards.
