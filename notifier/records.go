@@ -111,9 +111,7 @@ func (r *recordRelay) awaitBus(ctx context.Context) error {
 	if _, err := r.pending(ctx, 1); err != nil {
 		return err
 	}
-	waiting, cancel := context.WithTimeout(ctx, busWait)
-	defer cancel()
-	_ = r.Bus.WaitReady(waiting) // that it is not back yet is no error here
+	r.pauseForBus(ctx)
 	return nil
 }
 

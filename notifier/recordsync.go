@@ -61,12 +61,7 @@ func (r *recordRelay) rebuild(ctx context.Context, empty bool) error {
 
 // info asks for the stream's state, after creating it where it is gone.
 func (r *recordRelay) info(ctx context.Context) (bus.StreamState, error) {
-	info, err := r.Bus.RecordsInfo(ctx)
-	if errors.Is(err, bus.ErrNoStream) {
-		if err = r.Bus.EnsureStreams(ctx); err == nil {
-			info, err = r.Bus.RecordsInfo(ctx)
-		}
-	}
+	info, err := r.streamInfo(ctx, r.Bus.RecordsInfo)
 	if err != nil {
 		return bus.StreamState{}, r.busError("auditing the stream of records", err)
 	}

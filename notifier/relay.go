@@ -11,12 +11,8 @@ import (
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
-const (
-	// busWait is how long a relay without NATS waits before it looks at the outbox's age again.
-	busWait = time.Second
-	// heldIdle is the pause while nothing but held events is there: they are read again at each look.
-	heldIdle = time.Second
-)
+// heldIdle is the pause while nothing but held events is there: they are read again at each look.
+const heldIdle = time.Second
 
 // relay is one term of relaying: from gaining the lease to losing it. It belongs to one goroutine.
 type relay struct {
@@ -109,9 +105,7 @@ func (r *relay) awaitBus(ctx context.Context) error {
 	if _, err := r.pending(ctx, 1); err != nil {
 		return err
 	}
-	waiting, cancel := context.WithTimeout(ctx, busWait)
-	defer cancel()
-	_ = r.Bus.WaitReady(waiting) // that it is not back yet is no error here
+	r.pauseForBus(ctx)
 	return nil
 }
 

@@ -79,12 +79,7 @@ func (r *relay) startFrom(ctx context.Context) error {
 
 // jobsInfo asks for the stream's state, after creating it where it is gone.
 func (r *relay) jobsInfo(ctx context.Context) (bus.StreamState, error) {
-	info, err := r.Bus.JobsInfo(ctx)
-	if errors.Is(err, bus.ErrNoStream) {
-		if err = r.Bus.EnsureStreams(ctx); err == nil {
-			info, err = r.Bus.JobsInfo(ctx)
-		}
-	}
+	info, err := r.streamInfo(ctx, r.Bus.JobsInfo)
 	if err != nil {
 		return bus.StreamState{}, r.busError("auditing the stream", err)
 	}
