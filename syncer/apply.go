@@ -61,24 +61,33 @@ func (d *desk) admit(k mirror.RecordKey, sentAt time.Time) bool {
 
 // apply commits a unit of work, unless it is empty. The caller holds d.applying.
 func (r *run) apply(ctx context.Context, u mirror.Unit) error {
+	applied, err := r.applyUnit(ctx, u)
+	if err != nil {
+		return err
+	}
+	r.tally.applied(applied)
+	r.foundPostings(ctx, applied.Made)
+	return nil
+}
+
+// applyUnit is apply without a word in the run's tally of what changed.
+func (r *run) applyUnit(ctx context.Context, u mirror.Unit) (mirror.Applied, error) {
 	if u.Empty() {
-		return nil
+		return mirror.Applied{}, nil
 	}
 	m := r.d.mandate()
 	u.Lease, u.Connection, u.Origin = m.Lease, m.Connection, r.origin
 	applied, err := r.d.s.opts.Store.Apply(ctx, u)
 	if err != nil {
 		r.d.unknowHeads(u)
-		return fmt.Errorf("applying: %w", err)
+		return mirror.Applied{}, fmt.Errorf("applying: %w", err)
 	}
 	r.d.updateHeads(u)
 	r.d.s.opts.Metrics.applied(r.origin, applied)
-	r.tally.applied(applied)
-	r.foundPostings(ctx, applied.Made)
 	if applied.Events > 0 {
 		r.d.s.opts.Bus.WakeRelay()
 	}
-	return nil
+	return applied, nil
 }
 
 // answerInbox marks webhooks as answered that need nothing else.

@@ -59,5 +59,5 @@ func (r *run) hasCome(ctx context.Context, kind ashby.Kind, id string) bool {
 		return true
 	}
 	open, err := r.d.s.opts.Store.OpenInbox(ctx, r.connection.ID, mirror.HintKind(kind), id)
-	return err == nil && len(open) > 0
+	return err == nil && len(open[id]) > 0
 }

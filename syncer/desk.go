@@ -54,13 +54,17 @@ type desk struct {
 	round *round
 	// heads is what is stored of the kinds that a running poll compares, kept up to date by every unit of work.
 	heads map[string]map[string]mirror.Head
+	// groups answer together what refreshes ask the store at the same time.
+	groups *groups
 }
 
 func newDesk(p *partition, connection string) *desk {
-	return &desk{
+	d := &desk{
 		p: p, s: p.s, connection: connection, log: p.s.log.With("connection", connection),
 		reads: make(chan struct{}, connectionReads), lines: map[task]*line{}, failures: map[task]failure{},
 	}
+	d.groups = newGroups(d)
+	return d
 }
 
 // turn is the slot for a listing.
@@ -127,10 +131,11 @@ type access struct {
 // open reads the connection and makes its client anew where the key was replaced. mirror.ErrNotFound,
 // mirror.ErrRemoved, mirror.ErrPaused.
 func (d *desk) open(ctx context.Context, t *tally) (access, error) {
-	c, sealed, err := d.s.opts.Store.Connection(ctx, d.connection)
+	now, err := d.groups.opening.do(ctx, struct{}{})
 	if err != nil {
 		return access{tally: t}, fmt.Errorf("reading the connection: %w", err)
 	}
+	c, sealed := now.connection, now.sealed
 	switch c.Status {
 	case mirror.StatusRemoved:
 		return access{tally: t}, mirror.ErrRemoved

@@ -65,8 +65,8 @@ func (d *desk) poll(ctx context.Context, a access) (pollResult, error) {
 	}
 	// Webhooks that name no object and came in before the first call are answered by this poll, if it completes. Those
 	// that name one are not: the poll reads only what the listing shows as changed.
-	if p.inbox, err = d.s.opts.Store.OpenInbox(ctx, d.connection, mirror.HintPoll, ""); err != nil {
-		return pollResult{}, fmt.Errorf("reading the inbox: %w", err)
+	if p.inbox, err = d.inboxOf(ctx, task{kind: mirror.HintPoll}); err != nil {
+		return pollResult{}, err
 	}
 	err = p.compare(ctx)
 	if err == nil {

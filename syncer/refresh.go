@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,9 +28,9 @@ func (d *desk) refresh(ctx context.Context, a access, t task) error {
 	kind := ashby.Kind(t.kind)
 	for range rereads {
 		// The rows are read before Ashby is: what came in later is answered by a later read.
-		inbox, err := d.s.opts.Store.OpenInbox(ctx, d.connection, t.kind, t.object)
+		inbox, err := d.inboxOf(ctx, t)
 		if err != nil {
-			return fmt.Errorf("reading the inbox: %w", err)
+			return err
 		}
 		err = r.refreshKind(ctx, kind, t.object, inbox)
 		if !errors.Is(err, errStale) {
@@ -99,7 +100,8 @@ func (r *run) refreshPosting(ctx context.Context, id string, inbox []int64) erro
 		return err
 	}
 	r.tally.read(1)
-	return r.applyPosting(ctx, read, mirror.Unit{InboxDone: inbox})
+	own, err := r.d.groups.apply.do(ctx, &refreshed{run: r, read: read, inbox: inbox})
+	return cmp.Or(err, own)
 }
 
 // confirmGone closes a posting that Ashby does not know any more, if the complete listing lacks it too. asked is when

@@ -47,9 +47,9 @@ type Store interface {
 	PostingsOf(ctx context.Context, connection string, jobs, locations []string) ([]string, error)
 	// Listings returns the listings that are stored for a connection, open and closed, without their Job.
 	Listings(ctx context.Context, connection string) (map[string]mirror.Listing, error)
-	// OpenInbox returns the ids of the unprocessed inbox rows of an object that are committed now; with the kinds
-	// mirror.HintPoll and mirror.HintAll those that name no object, so that only a poll answers them.
-	OpenInbox(ctx context.Context, connection string, kind mirror.HintKind, object string) ([]int64, error)
+	// OpenInbox returns the ids of the unprocessed inbox rows of objects that are committed now, by object; with the kinds
+	// mirror.HintPoll and mirror.HintAll those that name no object, so that only a poll answers them, under "".
+	OpenInbox(ctx context.Context, connection string, kind mirror.HintKind, objects ...string) (map[string][]int64, error)
 	// Apply does one unit of work in one transaction: it checks the lease and that the connection is neither paused nor
 	// removed, writes records, decides each listing's next version, and writes event and outbox rows with it.
 	// mirror.ErrLeaseLost, mirror.ErrPaused, mirror.ErrRemoved: nothing was written.

@@ -339,20 +339,20 @@ func (w *world) Listings(ctx context.Context, connection string) (map[string]mir
 	return all, nil
 }
 
-func (w *world) OpenInbox(ctx context.Context, connection string, kind mirror.HintKind, object string) ([]int64, error) {
+func (w *world) OpenInbox(ctx context.Context, connection string, kind mirror.HintKind, objects ...string) (map[string][]int64, error) {
 	if err := w.enter(ctx); err != nil {
 		return nil, err
 	}
 	defer w.mu.Unlock()
-	var ids []int64
+	open := map[string][]int64{}
 	for _, r := range w.inbox {
-		asked := r.hint.Kind == kind && r.hint.ID == object
+		asked := r.hint.Kind == kind && slices.Contains(objects, r.hint.ID)
 		if kind == mirror.HintPoll {
 			asked = r.hint.ID == ""
 		}
 		if r.hint.Connection == connection && !r.done && asked {
-			ids = append(ids, r.id)
+			open[r.hint.ID] = append(open[r.hint.ID], r.id)
 		}
 	}
-	return ids, nil
+	return open, nil
 }

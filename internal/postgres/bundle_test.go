@@ -217,3 +217,11 @@ func (b *bundle) publishAll() {
 		}
 	}
 }
+
+// open returns the open inbox rows of an object of acme.
+func (b *bundle) open(kind mirror.HintKind, object string) []int64 {
+	b.Helper()
+	rows, err := b.s.OpenInbox(b.Context(), "acme", kind, object)
+	b.must(err)
+	return rows[object]
+}

@@ -84,22 +84,37 @@ func (g Gateway) Seen(ctx context.Context, connection, action string, ping bool)
 	return wrap(ctx, "noting a webhook setting", err)
 }
 
-// OpenInbox returns the ids of the unprocessed inbox rows of an object that are committed now; with the kinds
-// mirror.HintPoll and mirror.HintAll those that name no object, so that only a poll answers them.
+// OpenInbox returns the ids of the unprocessed inbox rows of objects that are committed now, by object; with the kinds
+// mirror.HintPoll and mirror.HintAll those that name no object, so that only a poll answers them, under "".
 func (s Syncer) OpenInbox(
-	ctx context.Context, connection string, kind mirror.HintKind, object string,
-) ([]int64, error) {
-	poll := kind == mirror.HintPoll || kind == mirror.HintAll
-	var ids []int64
-	if err := s.db.x.SelectContext(ctx, &ids, `
-		SELECT id
-		FROM webhook_inbox
-		WHERE connection_id = $1 AND processed_at IS NULL
-			AND CASE WHEN $2 THEN kind IN ('poll', 'all') OR object_id = '' ELSE kind = $3 AND object_id = $4 END
-		ORDER BY id`, connection, poll, kind, object); err != nil {
+	ctx context.Context, connection string, kind mirror.HintKind, objects ...string,
+) (map[string][]int64, error) {
+	var rows []struct {
+		ID     int64  `db:"id"`
+		Object string `db:"object_id"`
+	}
+	var err error
+	if kind == mirror.HintPoll || kind == mirror.HintAll {
+		err = s.db.x.SelectContext(ctx, &rows, `
+			SELECT id, '' AS object_id
+			FROM webhook_inbox
+			WHERE connection_id = $1 AND processed_at IS NULL AND (kind IN ('poll', 'all') OR object_id = '')
+			ORDER BY id`, connection)
+	} else {
+		err = s.db.x.SelectContext(ctx, &rows, `
+			SELECT id, object_id
+			FROM webhook_inbox
+			WHERE connection_id = $1 AND processed_at IS NULL AND kind = $2 AND object_id = ANY($3)
+			ORDER BY id`, connection, kind, textArray(objects))
+	}
+	if err != nil {
 		return nil, wrap(ctx, "reading the inbox", err)
 	}
-	return notNil(ids), nil
+	open := map[string][]int64{}
+	for _, r := range rows {
+		open[r.Object] = append(open[r.Object], r.ID)
+	}
+	return open, nil
 }
 
 // finishInbox marks the rows as processed that are not yet. Some may be gone: another read answered them first, or they

@@ -59,10 +59,7 @@ func TestApplyFinishesTheInboxRowsItAnswers(t *testing.T) {
 		delivery("acme", "3", "job", "p1"), delivery("acme", "4", mirror.HintPoll, ""),
 		delivery("acme", "6", "posting", ""), delivery("beta", "1", "posting", "p1"),
 	}))
-	ids, err := b.s.OpenInbox(t.Context(), "acme", "posting", "p1")
-	b.must(err)
-	polled, err := b.s.OpenInbox(t.Context(), "acme", mirror.HintPoll, "")
-	b.must(err)
+	ids, polled := b.open("posting", "p1"), b.open(mirror.HintPoll, "")
 	if len(ids) != 2 || len(polled) != 2 {
 		t.Fatalf("open: %v for the posting, %v for a poll", ids, polled)
 	}
@@ -70,8 +67,7 @@ func TestApplyFinishesTheInboxRowsItAnswers(t *testing.T) {
 	u := b.unit("acme")
 	u.InboxDone = ids
 	b.apply(u)
-	left, err := b.s.OpenInbox(t.Context(), "acme", "posting", "p1")
-	b.must(err)
+	left := b.open("posting", "p1")
 	if len(left) != 1 {
 		t.Errorf("left open: %v", left)
 	}
@@ -93,9 +89,7 @@ func TestDeliveryThatComesAgainIsOpenAgain(t *testing.T) {
 	}
 	open := func() []int64 {
 		t.Helper()
-		ids, err := b.s.OpenInbox(t.Context(), "acme", "posting", "p1")
-		b.must(err)
-		return ids
+		return b.open("posting", "p1")
 	}
 	answer := func(ids []int64) {
 		t.Helper()
@@ -135,8 +129,8 @@ func TestOneActionMayTouchSeveralObjects(t *testing.T) {
 	}))
 	b.must(b.g.Commit(t.Context(), []mirror.Delivery{delivery("acme", "1", "posting", "p3")}))
 	for _, posting := range []string{"p1", "p2", "p3"} {
-		if ids, err := b.s.OpenInbox(t.Context(), "acme", "posting", posting); err != nil || len(ids) != 1 {
-			t.Errorf("%s: %v, %v", posting, ids, err)
+		if ids := b.open("posting", posting); len(ids) != 1 {
+			t.Errorf("%s: %v", posting, ids)
 		}
 	}
 }
@@ -166,10 +160,11 @@ func TestCommitsOfTheSameDeliveriesWhileTheyAreAnswered(t *testing.T) {
 		group.Go(func() error {
 			for range 20 {
 				u := b.unit("acme")
-				var err error
-				if u.InboxDone, err = b.s.OpenInbox(t.Context(), "acme", "posting", "p1"); err != nil {
+				open, err := b.s.OpenInbox(t.Context(), "acme", "posting", "p1")
+				if err != nil {
 					return err
 				}
+				u.InboxDone = open["p1"]
 				if _, err := b.s.Apply(t.Context(), u); err != nil {
 					return err
 				}
