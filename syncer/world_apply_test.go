@@ -14,7 +14,9 @@ import (
 
 func (w *world) Apply(ctx context.Context, u mirror.Unit) (mirror.Applied, error) {
 	if w.onApply != nil {
-		w.onApply(u)
+		if err := w.onApply(u); err != nil {
+			return mirror.Applied{}, err
+		}
 	}
 	if err := w.enter(ctx); err != nil {
 		return mirror.Applied{}, err

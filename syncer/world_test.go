@@ -33,8 +33,8 @@ type world struct {
 	lax bool
 	// tokenOfAll, where it is set, has tokens kept too early: those that a full reading would end with.
 	tokenOfAll func(kind string) string
-	// onApply is called before a unit is applied, without the lock.
-	onApply func(u mirror.Unit)
+	// onApply is called before a unit is applied, without the lock; its error fails the unit.
+	onApply func(u mirror.Unit) error
 	// onStatus is called before a status is set, without the lock.
 	onStatus func()
 	// onConnection is called before a connection is read, without the lock.
