@@ -42,15 +42,12 @@ func fed(t testing.TB) *world {
 
 func made(t testing.TB, srv *bustest.Server) *world {
 	t.Helper()
-	url := localtest.Database(t)
+	url := localtest.Migrated(t)
 	db, err := postgres.Open(t.Context(), postgres.Options{URL: url, AllowUnsafeDurability: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	w := &world{TB: t, srv: srv, store: db.Notifier()}
 	if w.raw, err = sql.Open("postgres", url); err != nil {
 		t.Fatal(err)

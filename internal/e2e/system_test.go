@@ -81,7 +81,7 @@ func start(t testing.TB, change ...func(*settings)) *system {
 	s.ashby = httptest.NewServer(s.sim)
 	t.Cleanup(func() { s.sim.Close(); s.ashby.CloseClientConnections(); s.ashby.Close() })
 	s.nats = localtest.NewRestartableNATS(t)
-	s.dbURL = localtest.Database(t)
+	s.dbURL = localtest.Migrated(t)
 	s.sql = openSQL(t, s.dbURL)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -119,9 +119,6 @@ func (s *system) run(ln net.Listener) {
 	}
 	s.db = db
 	closers = append(closers, func() { _ = db.Close() })
-	if err := db.Migrate(ctx); err != nil {
-		t.Fatal(err)
-	}
 	keys, err := seal.Create(filepath.Join(t.TempDir(), "keyset.json"))
 	if err != nil {
 		t.Fatal(err)

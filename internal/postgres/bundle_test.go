@@ -57,11 +57,8 @@ func rawDB(t *testing.T, url string) *sqlx.DB {
 func setup(t *testing.T) *bundle {
 	t.Helper()
 	t.Parallel()
-	url := localtest.Database(t)
+	url := localtest.Migrated(t)
 	db := open(t, postgres.Options{URL: url, MaxConns: 20})
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	b := &bundle{T: t, db: db, g: db.Gateway(), s: db.Syncer(), n: db.Notifier(), raw: rawDB(t, url), url: url}
 	b.held = b.renew("a")
 	return b

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/bebitcoiner/ashbridge/internal/local"
+	store "github.com/bebitcoiner/ashbridge/internal/postgres"
 )
 
 // startTimeout is how long PostgreSQL may take to make its data and start, with other test processes beside it.
@@ -56,6 +57,10 @@ type postgres struct {
 	admin  *sql.DB
 	dir    string
 	err    error
+
+	// migrated makes the database that Migrated copies.
+	migrated    sync.Once
+	migratedErr error
 }
 
 // Main runs the tests of a package, then stops what they shared, and fails the run if a goroutine is left. A package
@@ -85,9 +90,43 @@ func Database(t testing.TB) string {
 	if shared.err != nil {
 		t.Fatalf("localtest: %v", shared.err)
 	}
+	return database(t, "template1")
+}
+
+// Migrated makes a database with all tables and returns its address. It is a copy of one that was migrated once for all
+// tests of the process, which takes about half the time of an empty one and its migration.
+func Migrated(t testing.TB) string {
+	t.Helper()
+	shared.once.Do(func() { shared.err = shared.start() })
+	if shared.err != nil {
+		t.Fatalf("localtest: %v", shared.err)
+	}
+	shared.migrated.Do(func() { shared.migratedErr = shared.migrate(t.Context()) })
+	if shared.migratedErr != nil {
+		t.Fatalf("localtest: migrating: %v", shared.migratedErr)
+	}
+	return database(t, migratedName)
+}
+
+// migratedName is the database that Migrated copies. Nobody is connected to it.
+const migratedName = "migrated"
+
+func (p *postgres) migrate(ctx context.Context) error {
+	if _, err := p.admin.ExecContext(ctx, "CREATE DATABASE "+migratedName); err != nil {
+		return err
+	}
+	db, err := store.Open(ctx, store.Options{URL: p.server.DatabaseURL(migratedName), AllowUnsafeDurability: true})
+	if err != nil {
+		return err
+	}
+	return errors.Join(db.Migrate(ctx), db.Close())
+}
+
+func database(t testing.TB, template string) string {
+	t.Helper()
 	name := "test_" + strings.ToLower(rand.Text()[:12])
 	// The name is made of letters and digits above.
-	if _, err := shared.admin.ExecContext(t.Context(), "CREATE DATABASE "+name); err != nil {
+	if _, err := shared.admin.ExecContext(t.Context(), "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
 		t.Fatalf("localtest: making a database: %v", err)
 	}
 	t.Cleanup(func() {
