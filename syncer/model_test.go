@@ -58,7 +58,7 @@ var modelMethods = []string{"", "", "candidate.list", "candidate.info", "jobPost
 // `make model` makes 10,000 checks; a failure is replayed with the seed that it prints.
 func TestModel(t *testing.T) {
 	t.Parallel()
-	fewer(t, 15)
+	fewer(t, 10)
 	rapid.Check(t, func(rt *rapid.T) {
 		steps := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) step {
 			return step{
