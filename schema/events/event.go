@@ -64,6 +64,23 @@ const (
 	ReasonDisconnected Reason = "disconnected" // the employer disconnected and chose to close
 )
 
+// Proof names what a job's state rests on. New values may come.
+type Proof string
+
+// The proofs of this contract.
+const (
+	// ProofInfo is Ashby's answer on this very posting: https://developers.ashbyhq.com/reference/jobpostinginfo
+	ProofInfo Proof = "jobPosting.info"
+	// ProofList is Ashby's complete listing, which lacks a posting that its read did not find either:
+	// https://developers.ashbyhq.com/reference/jobpostinglist
+	ProofList Proof = "jobPosting.list"
+	// ProofMirror is our copy: the posting itself was not asked for again, as only its Ashby job, one of its locations, the
+	// employer's name or our way of translating changed.
+	ProofMirror Proof = "mirror"
+	// ProofOperator is a person's act, such as disconnecting the employer.
+	ProofOperator Proof = "operator"
+)
+
 // Event is the CloudEvents envelope.
 type Event struct {
 	SpecVersion string `json:"specversion"`
@@ -93,6 +110,12 @@ type JobData struct {
 	ChangedAt time.Time `json:"changed_at"`
 	// ObservedAt is when the read began that found the change.
 	ObservedAt time.Time `json:"observed_at"`
+	// VerifiedAt is as of when the posting's own state is proven: when the last question to Ashby was sent whose answer on
+	// the posting is known to be this state, or when a person acted. It is never later than the event, and where VerifiedBy is
+	// ProofMirror earlier than ObservedAt. The zero time in events that were made before version 1.0 of this contract.
+	VerifiedAt time.Time `json:"verified_at"`
+	// VerifiedBy says what proved it; empty where VerifiedAt is zero.
+	VerifiedBy Proof `json:"verified_by"`
 	// Job is the whole public job; on job.closed its last public state.
 	Job Job `json:"job"`
 }

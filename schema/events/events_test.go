@@ -119,6 +119,11 @@ func TestBadMessages(t *testing.T) {
 		{"job without a title", events.JobUpdated, func(m object) { delete(at(m, "data", "job"), "title") }},
 		{"null locations", events.JobUpdated, func(m object) { at(m, "data", "job")["locations"] = nil }},
 		{"script as a URL", events.JobUpdated, func(m object) { at(m, "data", "job")["job_url"] = "javascript:alert(1)" }},
+		{"country code in small letters", events.JobUpdated, func(m object) { place(m, 0)["country_code"] = "de" }},
+		{"no country code", events.JobUpdated, func(m object) { delete(place(m, 0), "country_code") }},
+		{"no organization slug", events.JobUpdated, func(m object) { delete(at(m, "data", "job"), "organization_slug") }},
+		{"not verified", events.JobUpdated, func(m object) { delete(at(m, "data"), "verified_at") }},
+		{"verified by nothing", events.JobUpdated, func(m object) { at(m, "data")["verified_by"] = "" }},
 		{"published_on is a time", events.JobUpdated, func(m object) { at(m, "data", "job")["published_on"] = "2026-07-07T00:00:00Z" }},
 		{"updated_at is a date", events.JobUpdated, func(m object) { at(m, "data", "job")["updated_at"] = "2026-07-07" }},
 		{"json_ld of another type", events.JobUpdated, func(m object) { at(m, "data", "job", "json_ld")["@type"] = "Person" }},
@@ -192,6 +197,7 @@ func jobData(typ events.Type, connection, posting string) events.JobData {
 		Version: 1, Origin: events.OriginSeed, Changed: []string{}, Job: job(connection, posting),
 		ChangedAt:  time.Date(2026, 11, 23, 11, 59, 58, 0, time.UTC),
 		ObservedAt: time.Date(2026, 11, 23, 11, 59, 59, 500_000_000, time.UTC),
+		VerifiedAt: time.Date(2026, 11, 23, 11, 59, 59, 500_000_000, time.UTC), VerifiedBy: events.ProofInfo,
 	}
 	switch typ {
 	case events.JobUpdated:
@@ -240,12 +246,13 @@ func job(connection, posting string) events.Job {
 	low, high, equity := json.Number("151000"), json.Number("231000.5"), json.Number("0.25")
 	return events.Job{
 		ID: posting, JobID: "5b0f6a38-8f2f-4e37-a3f5-3e9a1a0d7c22", Connection: connection,
-		EmployerRef: "acme", EmployerName: "Acme & Sons", Title: "Senior Engineer, R&D",
+		OrganizationSlug: "acme", EmployerRef: "acme", EmployerName: "Acme & Sons", Title: "Senior Engineer, R&D",
 		DescriptionHTML: "<p>Build <strong>rockets</strong>.</p>", DescriptionText: "Build rockets.",
 		Department: "Engineering", Team: "Propulsion", DepartmentPath: []string{"Engineering", "Propulsion"},
 		Locations: []events.Location{
 			{ID: "loc-1", Name: "Berlin", Primary: true, Address: events.Address{
 				Street: "Hauptstr. 1", Locality: "Berlin", Region: "BE", PostalCode: "10115", Country: "Germany",
+				CountryCode: "DE",
 			}},
 			{ID: "loc-2", Name: "Remote (EU)", Remote: true},
 		},
@@ -256,7 +263,7 @@ func job(connection, posting string) events.Job {
 				{Type: "EquityPercentage", Label: "Equity", Summary: "0.25%", Interval: "NONE", Min: &equity},
 			},
 		}}},
-		JobURL: "https://jobs.example/acme/1", ApplyURL: "https://jobs.example/acme/1/application",
+		JobURL: "https://jobs.ashbyhq.com/acme/1", ApplyURL: "https://jobs.ashbyhq.com/acme/1/application",
 		PublishedOn: &date, UpdatedAt: &updated, ApplicationDeadline: &deadline,
 		JSONLD: json.RawMessage(`{"@context":"https://schema.org","@type":"JobPosting","title":"Senior Engineer, R&D"}`),
 	}
@@ -274,6 +281,13 @@ func at(m map[string]any, path ...string) map[string]any {
 		m, _ = m[key].(map[string]any)
 	}
 	return m
+}
+
+// place is the address of a location of a job event.
+func place(m map[string]any, n int) map[string]any {
+	all, _ := at(m, "data", "job")["locations"].([]any)
+	location, _ := all[n].(map[string]any)
+	return at(location, "address")
 }
 
 func encode(t *testing.T, v any) []byte {

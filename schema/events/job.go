@@ -10,11 +10,14 @@ type Job struct {
 	// ID is Ashby's job posting id. It is unique within a connection only.
 	ID string `json:"id"`
 	// JobID is Ashby's job id; several postings may share one job.
-	JobID        string `json:"job_id"`
-	Connection   string `json:"connection"`
-	EmployerRef  string `json:"employer_ref"`
-	EmployerName string `json:"employer_name"`
-	Title        string `json:"title"`
+	JobID string `json:"job_id"`
+	// OrganizationSlug is the employer's job-board name at Ashby, the first part of the path of the posting's page or form at
+	// https://jobs.ashbyhq.com, decoded; it may contain spaces. Empty where neither lies there.
+	OrganizationSlug string `json:"organization_slug"`
+	Connection       string `json:"connection"`
+	EmployerRef      string `json:"employer_ref"`
+	EmployerName     string `json:"employer_name"`
+	Title            string `json:"title"`
 	// DescriptionHTML is sanitised: safe to place inside a page.
 	DescriptionHTML string `json:"description_html"`
 	DescriptionText string `json:"description_text"`
@@ -52,13 +55,17 @@ type Location struct {
 	Remote  bool    `json:"remote"`
 }
 
-// Address is a postal address; any field may be empty. Country is free text as the employer wrote it.
+// Address is a postal address; any field may be empty.
 type Address struct {
 	Street     string `json:"street"`
 	Locality   string `json:"locality"`
 	Region     string `json:"region"`
 	PostalCode string `json:"postal_code"`
-	Country    string `json:"country"`
+	// Country is free text as the employer wrote it.
+	Country string `json:"country"`
+	// CountryCode is the ISO 3166-1 alpha-2 code of Country, in capitals. Empty where Country names no country that has one, or
+	// more than one.
+	CountryCode string `json:"country_code"`
 }
 
 // Pay is the compensation the employer shows on its job board.
