@@ -250,6 +250,7 @@ func (r *run) wanted(read postingRead, s stock) (mirror.Desired, *mirror.Record,
 		return mirror.Desired{}, nil, err
 	}
 	want.ChangedAt, want.ObservedAt = laterThan(p.UpdatedAt, old), read.record.SentAt
+	want.VerifiedAt, want.VerifiedBy = read.record.SentAt, events.ProofInfo
 	if old != nil && slices.Equal(old.Hash, rec.Hash) {
 		return want, nil, nil
 	}

@@ -107,6 +107,7 @@ func (r *run) applyPosting(ctx context.Context, read postingRead, u mirror.Unit)
 		return err
 	}
 	want.ChangedAt, want.ObservedAt = laterThan(p.UpdatedAt, old), read.record.SentAt
+	want.VerifiedAt, want.VerifiedBy = read.record.SentAt, events.ProofInfo
 	if old != nil && want.ChangedAt.IsZero() && r.origin != events.OriginWebhook {
 		r = r.expecting("") // a place was renamed, or the like: Ashby does not call that a change of the posting
 	}

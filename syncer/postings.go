@@ -12,6 +12,7 @@ import (
 
 	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
 // readPostings compares the complete listing with what is stored, reads what is new or changed, and then looks after
@@ -320,7 +321,7 @@ func (p *poll) confirmAbsent(ctx context.Context, id string) error {
 	asked, r := time.Now(), p.expecting(ashby.KindPosting)
 	read, err := r.readPosting(ctx, id)
 	if isNotFound(err) {
-		return r.applyGone(ctx, id, asked, mirror.Unit{})
+		return r.applyGone(ctx, id, asked, evidence{asked, events.ProofInfo}, mirror.Unit{})
 	}
 	if err != nil {
 		return err

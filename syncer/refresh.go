@@ -129,11 +129,17 @@ func (r *run) confirmGone(ctx context.Context, id string, asked time.Time, inbox
 		r.d.askPoll(ctx)
 		return fmt.Errorf("%w: %d of %d public postings vanished at once", mirror.ErrImplausible, len(vanished), public)
 	}
-	return r.applyGone(ctx, id, asked, mirror.Unit{InboxDone: inbox})
+	return r.applyGone(ctx, id, asked, evidence{list.SentAt, events.ProofList}, mirror.Unit{InboxDone: inbox})
 }
 
-// applyGone closes a posting whose absence is proven.
-func (r *run) applyGone(ctx context.Context, id string, asked time.Time, u mirror.Unit) error {
+// evidence is the answer that completes a proof: when it was asked for, and what gave it.
+type evidence struct {
+	at time.Time
+	by events.Proof
+}
+
+// applyGone closes a posting whose absence is proven by a read of it, asked for at a time, and the complete listing.
+func (r *run) applyGone(ctx context.Context, id string, asked time.Time, by evidence, u mirror.Unit) error {
 	r.d.applying.Lock()
 	defer r.d.applying.Unlock()
 	key := keyFor(ashby.KindPosting, id)
@@ -148,7 +154,7 @@ func (r *run) applyGone(ctx context.Context, id string, asked time.Time, u mirro
 		u.Gone = append(u.Gone, key)
 	}
 	u.Listings = append(u.Listings, mirror.Desired{
-		Posting: id, Reason: events.ReasonDeleted, ObservedAt: asked,
+		Posting: id, Reason: events.ReasonDeleted, ObservedAt: asked, VerifiedAt: by.at, VerifiedBy: by.by,
 		Translator: r.translator,
 	})
 	return r.apply(ctx, u)

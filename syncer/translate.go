@@ -93,6 +93,7 @@ func (r *run) translated(ctx context.Context, ids []string, c change) ([]mirror.
 			continue
 		}
 		want.ChangedAt, want.ObservedAt = c.jobChangedAt[p.JobID], c.observed
+		want.VerifiedAt, want.VerifiedBy = recs[p.ID].FetchedAt, events.ProofMirror
 		all = append(all, want)
 	}
 	return all, nil

@@ -18,6 +18,7 @@ import (
 	"github.com/bebitcoiner/ashbridge/ashby/ashbytest"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 	"github.com/bebitcoiner/ashbridge/internal/seal"
+	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
 // fleet is many connections that are as if each had been synchronised: copies of a few that were, under keys of their
@@ -152,8 +153,8 @@ func (f *fleet) listings(ctx context.Context, tx *sql.Tx, o original, ids []stri
 		return err
 	}
 	into, err := tx.PrepareContext(ctx, `
-		COPY listings (connection_id, posting_id, state, version, job, hash, translator, changed_at, observed_at, event_id,
-			event_created_at, updated_at) FROM STDIN`)
+		COPY listings (connection_id, posting_id, state, version, job, hash, translator, changed_at, observed_at, verified_at,
+			verified_by, event_id, event_created_at, updated_at) FROM STDIN`)
 	if err != nil {
 		return err
 	}
@@ -169,7 +170,7 @@ func (f *fleet) listings(ctx context.Context, tx *sql.Tx, o original, ids []stri
 			}
 			translator := mirror.TranslatorKey(mirror.Connection{ID: id, EmployerRef: employerRef(id), EmployerName: job.EmployerName})
 			if _, err := into.ExecContext(ctx, id, posting, original.State, original.Version, string(doc), mirror.Hash(doc),
-				translator, now, now, uuid.NewString(), now, now); err != nil {
+				translator, now, now, now, string(events.ProofInfo), uuid.NewString(), now, now); err != nil {
 				return err
 			}
 		}

@@ -141,7 +141,7 @@ func requireNothingLost(t *testing.T, b boardJob, j events.Job) {
 	got := map[string]string{
 		"title": j.Title, "department": j.Department, "team": j.Team, "employment type": j.EmploymentType,
 		"workplace type": j.WorkplaceType, "job url": j.JobURL, "apply url": j.ApplyURL, "published on": *j.PublishedOn,
-		"updated at": j.UpdatedAt.Format("2006-01-02T15:04:05.000+00:00"),
+		"updated at": j.UpdatedAt.Format("2006-01-02T15:04:05.000+00:00"), "slug": j.OrganizationSlug,
 	}
 	team := b.Team
 	if team == b.Department { // Ashby repeats the department where there is no team
@@ -150,7 +150,7 @@ func requireNothingLost(t *testing.T, b boardJob, j events.Job) {
 	want := map[string]string{
 		"title": b.Title, "department": b.Department, "team": team, "employment type": b.EmploymentType,
 		"workplace type": b.WorkplaceType, "job url": b.JobURL, "apply url": b.ApplyURL, "published on": b.PublishedAt[:10],
-		"updated at": b.PublishedAt,
+		"updated at": b.PublishedAt, "slug": "ramp",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("fields (-Ashby +ours):\n%s", diff)
@@ -177,16 +177,23 @@ func requireNothingLost(t *testing.T, b boardJob, j events.Job) {
 	}
 }
 
+// recordedCodes are the codes of all countries in the recording.
+var recordedCodes = map[string]string{"USA": "US", "United States": "US", "United Kingdom": "GB"}
+
 func wantLocations(b boardJob) []events.Location {
 	a := b.Address.Postal
 	list := []events.Location{{
 		ID: "loc-" + b.Location, Name: b.Location, Primary: true, Remote: b.WorkplaceType == "Remote",
-		Address: events.Address{Street: a.Street, Locality: a.Locality, Region: a.Region, PostalCode: a.PostalCode, Country: a.Country},
+		Address: events.Address{
+			Street: a.Street, Locality: a.Locality, Region: a.Region, PostalCode: a.PostalCode, Country: a.Country,
+			CountryCode: recordedCodes[a.Country],
+		},
 	}}
 	for _, l := range b.SecondaryLocations {
 		a := l.Address.Postal
 		list = append(list, events.Location{ID: "loc-" + l.Location, Name: l.Location, Address: events.Address{
 			Street: a.Street, Locality: a.Locality, Region: strings.TrimSpace(a.Region), PostalCode: a.PostalCode, Country: a.Country,
+			CountryCode: recordedCodes[a.Country],
 		}})
 	}
 	return list

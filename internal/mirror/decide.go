@@ -23,6 +23,8 @@ func Decide(current *Listing, want Desired, origin events.Origin) (
 		err = fmt.Errorf("deciding on posting %s: the listing is of posting %s", want.Posting, current.Posting)
 	case want.Job != nil && want.Job.ID != want.Posting:
 		err = fmt.Errorf("deciding on posting %s: the job is of posting %s", want.Posting, want.Job.ID)
+	case want.VerifiedAt.IsZero() || want.VerifiedBy == "":
+		err = fmt.Errorf("deciding on posting %s: no proof given", want.Posting)
 	case want.Job != nil:
 		return open(current, want, origin)
 	case current == nil:
@@ -47,9 +49,9 @@ func open(current *Listing, want Desired, origin events.Origin) (Listing, events
 	}
 	next := Listing{
 		Posting: want.Posting, State: StateOpen, Version: 1,
-		Job: doc, Hash: Hash(doc), Translator: want.Translator,
+		Job: doc, Hash: Hash(doc), Translator: want.Translator, VerifiedAt: verifiedAt(current, want),
 	}
-	data := jobData(want, origin, *want.Job)
+	data := jobData(want, origin, *want.Job, next.VerifiedAt)
 	typ := events.JobPublished
 	switch {
 	case current == nil:
@@ -84,20 +86,30 @@ func shut(current Listing, want Desired, origin events.Origin) (Listing, events.
 	}
 	next := current
 	next.State, next.Version, next.Reason = StateClosed, current.Version+1, want.Reason
-	next.Job, next.Hash = doc, Hash(doc)
-	data := jobData(want, origin, last)
+	next.Job, next.Hash, next.VerifiedAt = doc, Hash(doc), verifiedAt(&current, want)
+	data := jobData(want, origin, last, next.VerifiedAt)
 	data.Version, data.Reason = next.Version, &want.Reason
 	return next, events.JobClosed, data, nil
 }
 
-func jobData(want Desired, origin events.Origin, job events.Job) *events.JobData {
+// verifiedAt is as of when the new state is proven. What is taken from the mirror is as old as the answer that it is made of;
+// where a later one is known to have shown the same posting, as old as that.
+func verifiedAt(current *Listing, want Desired) time.Time {
+	at := utc(want.VerifiedAt)
+	if want.VerifiedBy == events.ProofMirror && current != nil && current.VerifiedAt.After(at) {
+		return utc(current.VerifiedAt)
+	}
+	return at
+}
+
+func jobData(want Desired, origin events.Origin, job events.Job, verified time.Time) *events.JobData {
 	changed := want.ChangedAt
 	if changed.IsZero() {
 		changed = want.ObservedAt
 	}
 	return &events.JobData{
 		Origin: origin, Changed: []string{}, Job: job,
-		ChangedAt: utc(changed), ObservedAt: utc(want.ObservedAt),
+		ChangedAt: utc(changed), ObservedAt: utc(want.ObservedAt), VerifiedAt: verified, VerifiedBy: want.VerifiedBy,
 	}
 }
 

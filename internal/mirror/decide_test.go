@@ -21,11 +21,11 @@ func desired(title string) mirror.Desired {
 		ID: "p", Connection: "c", Title: title, DepartmentPath: []string{}, Locations: []events.Location{},
 		JSONLD: json.RawMessage(`{"@context":"https://schema.org","@type":"JobPosting","title":"x"}`),
 	}
-	return mirror.Desired{Posting: "p", Job: &j, ObservedAt: observed, Translator: "1"}
+	return mirror.Desired{Posting: "p", Job: &j, ObservedAt: observed, VerifiedAt: observed, VerifiedBy: events.ProofInfo, Translator: "1"}
 }
 
 func gone(reason events.Reason) mirror.Desired {
-	return mirror.Desired{Posting: "p", Reason: reason, ObservedAt: observed}
+	return mirror.Desired{Posting: "p", Reason: reason, ObservedAt: observed, VerifiedAt: observed, VerifiedBy: events.ProofList}
 }
 
 // decide fails the test on an error.
@@ -72,6 +72,34 @@ func TestDecideLife(t *testing.T) {
 	}
 }
 
+// What is made of the mirror is proven as of the latest answer on the posting that is known, be it told with the posting or
+// by the listing; anything else as of its own.
+func TestDecideProof(t *testing.T) {
+	t.Parallel()
+	const minute = time.Minute
+	before, _, _ := decide(t, nil, desired("A"))
+	for _, tt := range []struct {
+		name string
+		by   events.Proof
+		at   time.Time
+		want time.Time
+	}{
+		{"an answer on it", events.ProofInfo, observed.Add(minute), observed.Add(minute)},
+		{"a clock that was set back", events.ProofInfo, observed.Add(-minute), observed.Add(-minute)},
+		{"the mirror, older than the listing", events.ProofMirror, observed.Add(-minute), observed},
+		{"the mirror, newer than the listing", events.ProofMirror, observed.Add(minute), observed.Add(minute)},
+		{"a person", events.ProofOperator, observed.Add(minute), observed.Add(minute)},
+	} {
+		for state, want := range map[string]mirror.Desired{"open": desired("B"), "closed": gone(events.ReasonDraft)} {
+			want.VerifiedAt, want.VerifiedBy = tt.at.In(time.FixedZone("", 3600)), tt.by
+			next, _, data := decide(t, &before, want)
+			if data.VerifiedAt != tt.want || data.VerifiedBy != tt.by || next.VerifiedAt != tt.want {
+				t.Errorf("%s, %s: %v by %q, listing %v", tt.name, state, data.VerifiedAt, data.VerifiedBy, next.VerifiedAt)
+			}
+		}
+	}
+}
+
 func TestDecideNothing(t *testing.T) {
 	t.Parallel()
 	open, _, _ := decide(t, nil, desired("A"))
@@ -114,6 +142,8 @@ func TestDecideRefuses(t *testing.T) {
 	other.Posting = "q"
 	otherJob := desired("A")
 	otherJob.Job.ID = "q"
+	unproven, undated := gone(events.ReasonDeleted), desired("B")
+	unproven.VerifiedBy, undated.VerifiedAt = "", time.Time{}
 	tests := []struct {
 		name    string
 		current *mirror.Listing
@@ -123,6 +153,8 @@ func TestDecideRefuses(t *testing.T) {
 		{"closing an unreadable job", &broken, gone(events.ReasonDeleted)},
 		{"another posting's listing", &open, other},
 		{"another posting's job", nil, otherJob},
+		{"without saying by what it is proven", &open, unproven},
+		{"without saying as of when it is proven", &open, undated},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -2,12 +2,15 @@ package mirror
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
+	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
-// The objects of schema.org's vocabulary, as https://schema.org/JobPosting and search engines' guides for it want them.
+// The objects of schema.org's vocabulary, as https://schema.org/JobPosting has them and as Google's guide asks for them:
+// https://developers.google.com/search/docs/appearance/structured-data/job-posting
 type (
 	ldPosting struct {
 		Context        string         `json:"@context"`
@@ -21,7 +24,7 @@ type (
 		EmploymentType string         `json:"employmentType,omitempty"`
 		JobLocation    []ldPlace      `json:"jobLocation,omitempty"`
 		LocationType   string         `json:"jobLocationType,omitempty"`
-		Applicants     []ldCountry    `json:"applicantLocationRequirements,omitempty"`
+		Applicants     []ldArea       `json:"applicantLocationRequirements,omitempty"`
 		BaseSalary     *ldAmount      `json:"baseSalary,omitempty"`
 		DirectApply    bool           `json:"directApply"`
 		URL            string         `json:"url,omitempty"`
@@ -32,8 +35,9 @@ type (
 		Value string `json:"value"`
 	}
 	ldOrganization struct {
-		Type string `json:"@type"`
-		Name string `json:"name"`
+		Type   string `json:"@type"`
+		Name   string `json:"name"`
+		SameAs string `json:"sameAs,omitempty"`
 	}
 	ldPlace struct {
 		Type    string     `json:"@type"`
@@ -48,7 +52,7 @@ type (
 		PostalCode string `json:"postalCode,omitempty"`
 		Country    string `json:"addressCountry,omitempty"`
 	}
-	ldCountry struct {
+	ldArea struct {
 		Type string `json:"@type"`
 		Name string `json:"name"`
 	}
@@ -58,24 +62,29 @@ type (
 		Value    ldQuantity `json:"value"`
 	}
 	ldQuantity struct {
-		Type string       `json:"@type"`
-		Min  *json.Number `json:"minValue,omitempty"`
-		Max  *json.Number `json:"maxValue,omitempty"`
-		Unit string       `json:"unitText"`
+		Type  string       `json:"@type"`
+		Value *json.Number `json:"value,omitempty"`
+		Min   *json.Number `json:"minValue,omitempty"`
+		Max   *json.Number `json:"maxValue,omitempty"`
+		Unit  string       `json:"unitText"`
 	}
 )
 
-// jsonLD makes the schema.org JobPosting of a public job. It holds nothing that the job itself does not show, and no
-// byte of it can end the script element that it is placed in: json.Marshal escapes <, > and &.
-func jsonLD(j events.Job, remote bool) json.RawMessage {
+// jsonLD makes the schema.org JobPosting of a public job. It holds nothing that the job itself does not show but the
+// address of the employer's site, and no byte of it can end the script element that it is placed in: json.Marshal escapes <,
+// > and &.
+//
+// What Ashby does not tell is absent rather than guessed: a job without a deadline has no validThrough, which means that it
+// is open until its page is gone.
+func jsonLD(j events.Job, p ashby.Posting) json.RawMessage {
 	doc := ldPosting{
 		Context: "https://schema.org", Type: "JobPosting",
 		Title: j.Title, Description: j.DescriptionHTML,
 		Identifier:     ldIdentifier{"PropertyValue", j.EmployerName, j.ID},
-		Organization:   ldOrganization{"Organization", j.EmployerName},
+		Organization:   ldOrganization{"Organization", j.EmployerName, employerSite(p)},
 		EmploymentType: ldEmploymentType(j.EmploymentType),
 		BaseSalary:     baseSalary(j.Pay),
-		DirectApply:    j.ApplyURL != "", // Ashby's pages take the application themselves
+		DirectApply:    j.ApplyURL != "", // what the URL leads to takes the application itself
 		URL:            j.JobURL,
 	}
 	if j.PublishedOn != nil {
@@ -84,21 +93,31 @@ func jsonLD(j events.Job, remote bool) json.RawMessage {
 	if j.ApplicationDeadline != nil {
 		doc.ValidThrough = j.ApplicationDeadline.Format(time.RFC3339)
 	}
+	remote := isRemote(p)
 	if remote {
 		doc.LocationType = "TELECOMMUTE"
-		doc.Applicants = countries(j.Locations)
+		doc.Applicants = applicantAreas(j.Locations)
 	}
-	for _, l := range j.Locations {
-		// A remote job's remote locations say where applicants may live, not where the work is.
-		if p, ok := ldPlaceOf(l); ok && (!remote || !l.Remote) {
-			doc.JobLocation = append(doc.JobLocation, p)
-		}
-	}
+	doc.JobLocation = ldPlaces(j.Locations, remote)
 	raw, err := json.Marshal(doc)
 	if err != nil { // not reached: strings always encode, and decimal lets only numbers through
 		return json.RawMessage("{}")
 	}
 	return raw
+}
+
+// employerSite is the address of the employer's site, where Ashby's own JobPosting has one.
+func employerSite(p ashby.Posting) string {
+	var linked struct {
+		Organization struct {
+			SameAs any `json:"sameAs"`
+		} `json:"hiringOrganization"`
+	}
+	if err := json.Unmarshal(p.LinkedData, &linked); err != nil { // none, or of another shape
+		return ""
+	}
+	site, _ := linked.Organization.SameAs.(string)
+	return link(site)
 }
 
 func ldEmploymentType(ashbys string) string {
@@ -120,27 +139,42 @@ func ldEmploymentType(ashbys string) string {
 	}
 }
 
-func ldPlaceOf(l events.Location) (ldPlace, bool) {
-	p := ldPlace{Type: "Place", Name: l.Name}
-	if a := l.Address; a != (events.Address{}) {
-		p.Address = &ldAddress{"PostalAddress", a.Street, a.Locality, a.Region, a.PostalCode, a.Country}
+// ldPlaces are the places where the work is. A remote job's remote locations say where applicants may live instead. A
+// place without an address is shown only where none has one: a search engine rejects it, and with it the others.
+func ldPlaces(locations []events.Location, remote bool) []ldPlace {
+	var all []ldPlace
+	anyAddress := false
+	for _, l := range locations {
+		p := ldPlace{Type: "Place", Name: l.Name}
+		if a := l.Address; a != (events.Address{}) {
+			country := first(a.CountryCode, a.Country)
+			p.Address = &ldAddress{"PostalAddress", a.Street, a.Locality, a.Region, a.PostalCode, country}
+		}
+		if (p.Name != "" || p.Address != nil) && (!remote || !l.Remote) {
+			all = append(all, p)
+			anyAddress = anyAddress || p.Address != nil
+		}
 	}
-	return p, p.Name != "" || p.Address != nil
+	return slices.DeleteFunc(all, func(p ldPlace) bool { return anyAddress && p.Address == nil })
 }
 
-// countries are those that a remote job's applicants may live in: its remote locations' countries, or where none is
-// marked as remote, all.
-func countries(locations []events.Location) []ldCountry {
+// applicantAreas are where a remote job's applicants may live: its remote locations' countries, or where none is marked as
+// remote, all. One that is no country, such as the European Union, is an area.
+func applicantAreas(locations []events.Location) []ldArea {
 	anyRemote := false
 	for _, l := range locations {
 		anyRemote = anyRemote || l.Remote
 	}
-	var list []ldCountry
+	var list []ldArea
 	seen := map[string]bool{"": true}
 	for _, l := range locations {
-		if name := l.Address.Country; !seen[name] && l.Remote == anyRemote {
-			seen[name] = true
-			list = append(list, ldCountry{"Country", name})
+		key, kind := l.Address.CountryCode, "Country"
+		if key == "" {
+			key, kind = l.Address.Country, "AdministrativeArea"
+		}
+		if !seen[key] && l.Remote == anyRemote {
+			seen[key] = true
+			list = append(list, ldArea{kind, l.Address.Country})
 		}
 	}
 	return list

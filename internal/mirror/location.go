@@ -59,7 +59,7 @@ func address(a *ashby.PostalAddress) events.Address {
 	}
 	return events.Address{
 		Street: tidy(a.Street), Locality: tidy(a.Locality), Region: tidy(a.Region),
-		PostalCode: tidy(a.PostalCode), Country: tidy(a.Country),
+		PostalCode: tidy(a.PostalCode), Country: tidy(a.Country), CountryCode: countryCode(tidy(a.Country)),
 	}
 }
 

@@ -55,6 +55,8 @@ type Listing struct {
 	Hash       []byte
 	Translator string
 	Reason     events.Reason
+	// VerifiedAt is as of when the state was proven at the listing's latest event.
+	VerifiedAt time.Time
 }
 
 // Desired is what a read found a posting's public state to be.
@@ -66,6 +68,9 @@ type Desired struct {
 	Reason events.Reason
 	// ChangedAt is when it changed at Ashby, zero where unknown; ObservedAt is when the read began.
 	ChangedAt, ObservedAt time.Time
+	// VerifiedAt is as of when the posting's own state is proven, and VerifiedBy by what; see events.JobData.
+	VerifiedAt time.Time
+	VerifiedBy events.Proof
 	// Translator names the translation that made Job; see TranslatorKey.
 	Translator string
 }

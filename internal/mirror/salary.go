@@ -20,7 +20,7 @@ func baseSalary(p *events.Pay) *ldAmount {
 				continue
 			}
 			if amount == nil {
-				amount = &ldAmount{"MonetaryAmount", c.Currency, ldQuantity{"QuantitativeValue", c.Min, c.Max, unit}}
+				amount = &ldAmount{"MonetaryAmount", c.Currency, ldQuantity{Type: "QuantitativeValue", Min: c.Min, Max: c.Max, Unit: unit}}
 			}
 			if c.Currency == amount.Currency && unit == amount.Value.Unit {
 				amount.Value.Min = pick(amount.Value.Min, c.Min, func(a, b float64) bool { return a < b })
@@ -28,7 +28,17 @@ func baseSalary(p *events.Pay) *ldAmount {
 			}
 		}
 	}
+	if amount != nil {
+		amount.Value.single()
+	}
 	return amount
+}
+
+// single makes one value of a range that has but one: a minimum and a maximum say that there is something in between.
+func (q *ldQuantity) single() {
+	if q.Min != nil && q.Max != nil && *q.Min == *q.Max {
+		q.Value, q.Min, q.Max = q.Min, nil, nil
+	}
 }
 
 // ldUnit is schema.org's word for Ashby's interval, empty for those it has no word for.

@@ -16,7 +16,7 @@ import (
 
 // translation counts the changes of what Translate makes of the same input, the cleaning of descriptions included. A
 // new number makes every public job be translated anew; a golden file in the tests shows when one is due.
-const translation = 1
+const translation = 2
 
 // maxDescription bounds the encoded description, HTML and text together. A job stands in one NATS message, of at most
 // 1 MiB with the HTML once more in its JSON-LD, and a message that is too large would hold up those behind it.
@@ -49,7 +49,7 @@ func TranslatorKey(c Connection) string {
 // time or on the order of a map. Whether the job may be shown is for Public to say.
 func Translate(c Connection, p ashby.Posting, r Refs, clean Cleaner) events.Job {
 	j := events.Job{
-		ID: p.ID, JobID: p.JobID, Connection: c.ID, EmployerRef: c.EmployerRef, EmployerName: c.EmployerName,
+		ID: p.ID, JobID: p.JobID, OrganizationSlug: organizationSlug(p), Connection: c.ID, EmployerRef: c.EmployerRef, EmployerName: c.EmployerName,
 		Title: tidy(p.Title), WorkplaceType: tidy(p.WorkplaceType), EmploymentType: tidy(p.EmploymentType),
 		Locations: locations(p, r.Locations), Pay: pay(p),
 		JobURL: link(p.ExternalLink), ApplyURL: link(p.ApplyLink),
@@ -66,7 +66,7 @@ func Translate(c Connection, p ashby.Posting, r Refs, clean Cleaner) events.Job 
 	}
 	j.Department, j.Team, j.DepartmentPath = department(p)
 	j.DescriptionHTML, j.DescriptionText = description(p, clean)
-	j.JSONLD = jsonLD(j, isRemote(p))
+	j.JSONLD = jsonLD(j, p)
 	return j
 }
 

@@ -96,7 +96,7 @@ func TestTranslateLocations(t *testing.T) {
 	p := readPosting(t)
 	without := mirror.Translate(employer, p, mirror.Refs{}, markup.New())
 	want := []events.Location{
-		{ID: "loc-berlin", Name: "Berlin office", Primary: true, Address: events.Address{Locality: "Berlin", PostalCode: "10115", Country: "Germany"}},
+		{ID: "loc-berlin", Name: "Berlin office", Primary: true, Address: events.Address{Locality: "Berlin", PostalCode: "10115", Country: "Germany", CountryCode: "DE"}},
 		{ID: "loc-eu"},
 		{ID: "loc-unknown"},
 	}
@@ -106,7 +106,7 @@ func TestTranslateLocations(t *testing.T) {
 
 	p.Address, p.LocationName = nil, ""
 	with := mirror.Translate(employer, p, mirror.Refs{Locations: places}, markup.New())
-	primary := events.Location{ID: "loc-berlin", Name: "BER-1", Primary: true, Address: events.Address{Street: "Hauptstr. 1", Country: "DE"}}
+	primary := events.Location{ID: "loc-berlin", Name: "BER-1", Primary: true, Address: events.Address{Street: "Hauptstr. 1", Country: "DE", CountryCode: "DE"}}
 	if diff := cmp.Diff(primary, with.Locations[0]); diff != "" {
 		t.Errorf("primary from its record (-want +got):\n%s", diff)
 	}
@@ -199,35 +199,10 @@ func TestTranslatePlainDescription(t *testing.T) {
 	}
 }
 
-func TestTranslateRemoteJSONLD(t *testing.T) {
-	t.Parallel()
-	p := readPosting(t)
-	p.WorkplaceType = "Remote"
-	j := mirror.Translate(employer, p, mirror.Refs{Locations: places}, markup.New())
-	var ld struct {
-		Type       string                  `json:"jobLocationType"`
-		Applicants []struct{ Name string } `json:"applicantLocationRequirements"`
-		Locations  []struct {
-			Address struct {
-				Locality string `json:"addressLocality"`
-			} `json:"address"`
-		} `json:"jobLocation"`
-	}
-	if err := json.Unmarshal(j.JSONLD, &ld); err != nil {
-		t.Fatal(err)
-	}
-	if ld.Type != "TELECOMMUTE" || len(ld.Applicants) != 1 || ld.Applicants[0].Name != "European Union" {
-		t.Errorf("%+v", ld)
-	}
-	if len(ld.Locations) != 1 || ld.Locations[0].Address.Locality != "Berlin" {
-		t.Errorf("%+v", ld)
-	}
-}
-
 // validate checks the job as the data of an event.
 func validate(t *testing.T, j events.Job) {
 	t.Helper()
-	want := mirror.Desired{Posting: j.ID, Job: &j, ObservedAt: observed, Translator: "1"}
+	want := mirror.Desired{Posting: j.ID, Job: &j, ObservedAt: observed, VerifiedAt: observed, VerifiedBy: events.ProofInfo, Translator: "1"}
 	_, typ, data := decide(t, nil, want)
 	requireValid(t, typ, data)
 }

@@ -148,12 +148,12 @@ func job(connection, posting, title string) *events.Job {
 
 func wantOpen(connection, posting, title string) mirror.Desired {
 	return mirror.Desired{
-		Posting: posting, Job: job(connection, posting, title), ObservedAt: time.Now(), Translator: "t1",
+		Posting: posting, Job: job(connection, posting, title), ObservedAt: time.Now(), VerifiedAt: time.Now(), VerifiedBy: events.ProofInfo, Translator: "t1",
 	}
 }
 
 func wantClosed(posting string) mirror.Desired {
-	return mirror.Desired{Posting: posting, Reason: events.ReasonUnpublished, ObservedAt: time.Now()}
+	return mirror.Desired{Posting: posting, Reason: events.ReasonUnpublished, ObservedAt: time.Now(), VerifiedAt: time.Now(), VerifiedBy: events.ProofInfo}
 }
 
 // post opens a listing with a title.

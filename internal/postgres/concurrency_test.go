@@ -176,8 +176,8 @@ func TestApplyDecidesAnewWhenOvertaken(t *testing.T) {
 	defer func() { _ = first.Rollback() }()
 	first.MustExecContext(t.Context(), `
 		INSERT INTO listings (connection_id, posting_id, state, version, job, hash, translator, changed_at, observed_at,
-			event_id, event_created_at, updated_at)
-		VALUES ('acme', 'p1', 'open', 1, '{"id":"p1"}', 'h', 't1', now(), now(), gen_random_uuid(), now(), now())`)
+			verified_at, verified_by, event_id, event_created_at, updated_at)
+		VALUES ('acme', 'p1', 'open', 1, '{"id":"p1"}', 'h', 't1', now(), now(), now(), 'mirror', gen_random_uuid(), now(), now())`)
 	var applied mirror.Applied
 	second, ctx := errgroup.WithContext(t.Context())
 	second.Go(func() (err error) {

@@ -104,8 +104,8 @@ func TestJobsHoldBackWhatAnUnfinishedChangeMayPrecede(t *testing.T) {
 	defer func() { _ = slow.Rollback() }()
 	slow.MustExecContext(t.Context(), `
 		INSERT INTO listings (connection_id, posting_id, state, version, job, hash, translator, changed_at, observed_at,
-			event_id, event_created_at, updated_at)
-		VALUES ('acme', 'p1', 'open', 1, '{"title":"Slow"}', 'h', 't1', now(), now(), gen_random_uuid(), now(),
+			verified_at, verified_by, event_id, event_created_at, updated_at)
+		VALUES ('acme', 'p1', 'open', 1, '{"title":"Slow"}', 'h', 't1', now(), now(), now(), 'mirror', gen_random_uuid(), now(),
 			clock_timestamp())`)
 	b.post("acme", "p2", "Fast")
 	if diff := cmp.Diff([]string{"Before"}, listed(b.g)); diff != "" {

@@ -23,13 +23,14 @@ type listingRow struct {
 	Hash       []byte          `db:"hash"`
 	Translator string          `db:"translator"`
 	Reason     events.Reason   `db:"reason"`
+	VerifiedAt time.Time       `db:"verified_at"`
 }
 
 // Listings returns the listings that are stored for a connection, open and closed, without their Job.
 func (s Syncer) Listings(ctx context.Context, connection string) (map[string]mirror.Listing, error) {
 	var rows []listingRow
 	if err := s.db.x.SelectContext(ctx, &rows, `
-		SELECT posting_id, state, version, hash, translator, reason
+		SELECT posting_id, state, version, hash, translator, reason, verified_at
 		FROM listings
 		WHERE connection_id = $1`, connection); err != nil {
 		return nil, wrap(ctx, "reading listings", err)
@@ -88,7 +89,7 @@ func lockListings(
 	}
 	var rows []listingRow
 	if err := tx.SelectContext(ctx, &rows, `
-		SELECT posting_id, state, version, job, hash, translator, reason
+		SELECT posting_id, state, version, job, hash, translator, reason, verified_at
 		FROM listings
 		WHERE connection_id = $1 AND posting_id = ANY($2)
 		ORDER BY posting_id
@@ -120,9 +121,10 @@ func decide(current map[string]mirror.Listing, wants []mirror.Desired, origin ev
 		if l, ok := current[want.Posting]; ok {
 			before = &l
 		}
-		// The event says the time as precisely as the listing keeps it, so that one made from the listing says the same.
+		// The event says the times as precisely as the listing keeps it, so that one made from the listing says the same.
 		want.ChangedAt = want.ChangedAt.Truncate(time.Microsecond)
 		want.ObservedAt = want.ObservedAt.Truncate(time.Microsecond)
+		want.VerifiedAt = want.VerifiedAt.Truncate(time.Microsecond)
 		next, typ, data, err := mirror.Decide(before, want, origin)
 		if err != nil {
 			return nil, fmt.Errorf("posting %s: %w", want.Posting, err)
@@ -193,7 +195,8 @@ func (c *changes) writeListings(ctx context.Context, tx *sqlx.Tx, connection str
 		versions                                 []int
 		hashes                                   [][]byte
 		reasons                                  []events.Reason
-		changed, observed                        []*time.Time
+		changed, observed, verified              []*time.Time
+		proofs                                   []events.Proof
 	)
 	for i, l := range c.next {
 		postings = append(postings, l.Posting)
@@ -205,27 +208,31 @@ func (c *changes) writeListings(ctx context.Context, tx *sqlx.Tx, connection str
 		reasons = append(reasons, l.Reason)
 		changed = append(changed, &c.data[i].ChangedAt)
 		observed = append(observed, &c.data[i].ObservedAt)
+		verified = append(verified, &c.data[i].VerifiedAt)
+		proofs = append(proofs, c.data[i].VerifiedBy)
 		ids = append(ids, c.entries[i].id)
 	}
 	return mustAffect(len(c.next))(tx.ExecContext(ctx, `
 		INSERT INTO listings AS l (connection_id, posting_id, state, version, job, hash, translator, reason, changed_at,
-			observed_at, event_id, event_created_at, updated_at)
+			observed_at, verified_at, verified_by, event_id, event_created_at, updated_at)
 		SELECT $1, n.posting, n.state, n.version, CAST(n.job AS json), n.hash, n.translator, n.reason, n.changed_at,
-			n.observed_at, CAST(n.event_id AS uuid), $2, $2
+			n.observed_at, n.verified_at, n.verified_by, CAST(n.event_id AS uuid), $2, $2
 		FROM unnest(CAST($3 AS text[]), CAST($4 AS text[]), CAST($5 AS bigint[]), CAST($6 AS text[]),
 			CAST($7 AS bytea[]), CAST($8 AS text[]), CAST($9 AS text[]), CAST($10 AS timestamptz[]),
-			CAST($11 AS timestamptz[]), CAST($12 AS text[]))
-			AS n (posting, state, version, job, hash, translator, reason, changed_at, observed_at, event_id)
+			CAST($11 AS timestamptz[]), CAST($12 AS timestamptz[]), CAST($13 AS text[]), CAST($14 AS text[]))
+			AS n (posting, state, version, job, hash, translator, reason, changed_at, observed_at, verified_at, verified_by,
+				event_id)
 		ORDER BY n.posting
 		ON CONFLICT (connection_id, posting_id) DO UPDATE
 		SET state = EXCLUDED.state, version = EXCLUDED.version, job = EXCLUDED.job, hash = EXCLUDED.hash,
 			translator = EXCLUDED.translator, reason = EXCLUDED.reason, changed_at = EXCLUDED.changed_at,
-			observed_at = EXCLUDED.observed_at, event_id = EXCLUDED.event_id,
+			observed_at = EXCLUDED.observed_at, verified_at = EXCLUDED.verified_at,
+			verified_by = EXCLUDED.verified_by, event_id = EXCLUDED.event_id,
 			event_created_at = EXCLUDED.event_created_at, updated_at = EXCLUDED.updated_at
 		WHERE l.version = EXCLUDED.version - 1`,
 		connection, at, textArray(postings), textArray(states), intArray(versions), textArray(jobs),
 		bytesArray(hashes), textArray(translators), textArray(reasons), timeArray(changed), timeArray(observed),
-		textArray(ids)))
+		timeArray(verified), textArray(proofs), textArray(ids)))
 }
 
 // noteTranslator keeps a listing from being translated again and again by a newer translation that changes nothing.

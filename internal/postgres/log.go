@@ -25,6 +25,8 @@ type loggedRow struct {
 	Reason      events.Reason `db:"reason"`
 	ChangedAt   *time.Time    `db:"changed_at"`
 	ObservedAt  *time.Time    `db:"observed_at"`
+	VerifiedAt  *time.Time    `db:"verified_at"`
+	VerifiedBy  events.Proof  `db:"verified_by"`
 }
 
 // Logged returns the events of the log that are not in the outbox, job and connection events alike, by connection,
@@ -72,7 +74,8 @@ func (n Notifier) logged(ctx context.Context, after logCursor, keep, limit int) 
 	err := n.db.x.SelectContext(ctx, &rows, `
 		(
 			SELECT 0 AS outbox_id, e.id AS event_id, e.created_at, e.connection_id, e.posting_id, e.version, e.type,
-				e.data, FALSE AS from_listing, '' AS reason, NULL AS changed_at, NULL AS observed_at
+				e.data, FALSE AS from_listing, '' AS reason, NULL AS changed_at, NULL AS observed_at,
+				NULL AS verified_at, '' AS verified_by
 			FROM events e
 			JOIN connections c ON c.id = e.connection_id
 			LEFT JOIN listings l ON l.connection_id = e.connection_id AND l.posting_id = e.posting_id
@@ -87,7 +90,7 @@ func (n Notifier) logged(ctx context.Context, after logCursor, keep, limit int) 
 		(
 			SELECT 0, l.event_id, l.event_created_at, l.connection_id, l.posting_id, l.version,
 				CASE WHEN l.state = 'closed' THEN 'job.closed' ELSE 'job.published' END,
-				l.job, TRUE, l.reason, l.changed_at, l.observed_at
+				l.job, TRUE, l.reason, l.changed_at, l.observed_at, l.verified_at, l.verified_by
 			FROM listings l
 			WHERE (l.connection_id, l.posting_id, l.version) > ($1, $2, $3)
 				AND (l.state <> 'closed' OR l.updated_at >= now() - make_interval(secs => $6))
@@ -116,6 +119,7 @@ func (r loggedRow) event() (mirror.Outgoing, error) {
 		JobData: events.JobData{
 			Version: r.Version, Origin: events.OriginRepair, Changed: []string{},
 			ChangedAt: r.ChangedAt.UTC(), ObservedAt: r.ObservedAt.UTC(),
+			VerifiedAt: r.VerifiedAt.UTC(), VerifiedBy: r.VerifiedBy,
 		},
 		Job: r.Data,
 	}

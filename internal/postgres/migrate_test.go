@@ -73,6 +73,12 @@ func TestMigrationsKeepWhatIsThere(t *testing.T) {
 		INSERT INTO sync_state (connection_id, next_poll_at) VALUES ('acme', now());
 		INSERT INTO sync_tokens (connection_id, kind, params_hash, token) VALUES ('acme', 'job', 'h', 't');
 		INSERT INTO records (connection_id, kind, id, doc, hash, fetched_at) VALUES ('acme', 'job', 'j1', '{"a": 1}', 'h', now());
+		INSERT INTO records (connection_id, kind, id, doc, hash, fetched_at) VALUES
+			('acme', 'posting', 'p1', '{}', 'h', '2026-11-01 09:00:00+00'), ('acme', 'posting', 'p2', '{}', 'h', '2026-11-01 11:00:00+00');
+		INSERT INTO listings (connection_id, posting_id, state, version, job, hash, translator, changed_at, observed_at, event_id,
+			event_created_at, updated_at)
+		SELECT 'acme', p, 'open', 1, '{}', 'h', 't', t, t, gen_random_uuid(), t, t
+		FROM unnest('{p1,p2,p3}'::text[]) AS p, (VALUES ('2026-11-01 10:00:00+00'::timestamptz)) AS at (t);
 		INSERT INTO holds (connection_id, posting_ids, public_count, reason, created_at)
 		VALUES ('acme', '{p1,p2}', 3, 'vanished', '2026-11-01 10:00:00+00')`
 	if _, err := raw.ExecContext(t.Context(), before); err != nil {
@@ -99,6 +105,14 @@ func TestMigrationsKeepWhatIsThere(t *testing.T) {
 		if diff := cmp.Diff(token, got); diff != "" {
 			t.Error(diff)
 		}
+		// What was found at ten and last read at nine is proven as of nine; what was read later, as of ten.
+		if n := b.count(`
+			SELECT count(*) FROM listings
+			WHERE verified_by = 'mirror'
+				AND verified_at = CASE posting_id WHEN 'p1' THEN '2026-11-01 09:00:00+00' ELSE '2026-11-01 10:00:00+00' END::timestamptz`,
+		); n != 3 {
+			t.Errorf("%d of 3 listings say honestly as of when they are proven", n)
+		}
 		if r := b.record("job", "j1"); r.Version != 1 || string(r.Doc) != `{"a": 1}` || r.ChangedAt.IsZero() {
 			t.Errorf("record %+v", r)
 		}
@@ -112,8 +126,8 @@ func TestMigrationsKeepWhatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What the older program does not know is gone, and it writes as it did.
-	if n := b.count(`SELECT (SELECT count(*) FROM records) + (SELECT count(*) FROM sync_tokens) + (SELECT count(*) FROM holds)`); n != 3 {
-		t.Errorf("%d rows after the way back, want 3", n)
+	if n := b.count(`SELECT (SELECT count(*) FROM records) + (SELECT count(*) FROM sync_tokens) + (SELECT count(*) FROM holds)`); n != 5 {
+		t.Errorf("%d rows after the way back, want 5", n)
 	}
 	b.exec(`INSERT INTO holds (connection_id, posting_ids, public_count, reason) VALUES ('acme', '{p1}', 1, 'x')
 		ON CONFLICT (connection_id) DO NOTHING`)

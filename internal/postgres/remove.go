@@ -72,6 +72,7 @@ func closeListings(ctx context.Context, tx *sqlx.Tx, connection string) (int, er
 	for _, posting := range postings {
 		wants = append(wants, mirror.Desired{
 			Posting: posting, Reason: events.ReasonDisconnected, ObservedAt: at,
+			VerifiedAt: at, VerifiedBy: events.ProofOperator,
 		})
 	}
 	made, err := applyListings(ctx, tx, connection, wants, events.OriginRepair)
