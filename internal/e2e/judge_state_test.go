@@ -16,6 +16,8 @@ type truth struct {
 	ashbytest.PostingState
 	// Pay is nil where none may be shown.
 	Pay *ashbytest.Pay
+	// Slug is the employer's.
+	Slug string
 }
 
 // publicAtAshby are the postings that a board may show.
@@ -29,7 +31,7 @@ func publicAtAshby(org *ashbytest.Organization) (map[string]truth, error) {
 		if err != nil {
 			return nil, err
 		}
-		out[p.ID] = truth{p, pay}
+		out[p.ID] = truth{p, pay, org.Slug()}
 	}
 	return out, nil
 }
@@ -110,6 +112,7 @@ func faultsOfJob(p truth, job events.Job) []string {
 	}{
 		{"id", p.ID, job.ID},
 		{"job_id", p.JobID, job.JobID},
+		{"organization_slug", p.Slug, job.OrganizationSlug},
 		{"title", strings.TrimSpace(p.Title), job.Title},
 		{"department", strings.TrimSpace(p.DepartmentName), job.Department},
 		{"team", strings.TrimSpace(team), job.Team},
@@ -139,10 +142,16 @@ func cleaned(html string) string {
 	return out
 }
 
+// countryCodes are those of the countries that the simulator's employers and the recorded ones have places in.
+var countryCodes = map[string]string{
+	"Germany": "DE", "United Kingdom": "GB", "USA": "US", "United States": "US", "Brazil": "BR", "Ireland": "IE",
+}
+
 func placesAtAshby(places []ashbytest.Place) []string {
 	out := []string{}
 	for _, p := range places {
-		out = append(out, words(p.ID, p.Name, p.Street, p.Locality, p.Region, p.PostalCode, p.Country))
+		out = append(out, words(p.ID, p.Name, p.Street, p.Locality, p.Region, p.PostalCode, p.Country,
+			countryCodes[strings.TrimSpace(p.Country)]))
 	}
 	return out
 }
@@ -150,7 +159,8 @@ func placesAtAshby(places []ashbytest.Place) []string {
 func placesOf(job events.Job) []string {
 	out := []string{}
 	for _, l := range job.Locations {
-		out = append(out, words(l.ID, l.Name, l.Address.Street, l.Address.Locality, l.Address.Region, l.Address.PostalCode, l.Address.Country))
+		a := l.Address
+		out = append(out, words(l.ID, l.Name, a.Street, a.Locality, a.Region, a.PostalCode, a.Country, a.CountryCode))
 	}
 	return out
 }

@@ -30,12 +30,12 @@ func agreeing(t *testing.T) *scene {
 		Places: []ashbytest.Place{{ID: "l1", Name: "Berlin", Locality: "Berlin", Country: "Germany "}, {ID: "l2", Name: "Remote"}},
 	}, &ashbytest.Pay{Tiers: []ashbytest.PayTier{{Title: "Europe", Components: []ashbytest.PayComponent{
 		{Type: "Salary", Interval: "1 YEAR", Currency: "EUR", Min: "60000"},
-	}}}}}
+	}}}}, "acme"}
 	job := events.Job{
-		ID: "p1", JobID: "j1", Connection: "c", Title: "Bridge Builder", DescriptionHTML: "<p>Build bridges.</p>",
+		ID: "p1", JobID: "j1", OrganizationSlug: "acme", Connection: "c", Title: "Bridge Builder", DescriptionHTML: "<p>Build bridges.</p>",
 		Department: "Engineering", Team: "Bridges", UpdatedAt: &updated, ApplyURL: "https://jobs.example/p1",
 		Locations: []events.Location{
-			{ID: "l1", Name: "Berlin", Primary: true, Address: events.Address{Locality: "Berlin", Country: "Germany"}},
+			{ID: "l1", Name: "Berlin", Primary: true, Address: events.Address{Locality: "Berlin", Country: "Germany", CountryCode: "DE"}},
 			{ID: "l2", Name: "Remote"},
 		},
 		Pay: &events.Pay{Summary: "from €60K", Tiers: []events.PayTier{{Title: "Europe", Components: []events.PayComponent{
@@ -120,16 +120,22 @@ func TestJudgeOfState(t *testing.T) {
 			s.set(t, r)
 		}, ""},
 
-		"another title":        {entered(func(p *truth) { p.Title = "Other" }), "title"},
-		"another description":  {entered(func(p *truth) { p.DescriptionHTML = "<p>Build tunnels.</p>" }), "the description"},
-		"another department":   {entered(func(p *truth) { p.DepartmentName = "Sales" }), "department"},
-		"another team":         {entered(func(p *truth) { p.TeamName = "Tunnels" }), "team"},
-		"another job":          {entered(func(p *truth) { p.JobID = "j2" }), "job_id"},
-		"an edit not seen":     {entered(func(p *truth) { p.UpdatedAt = p.UpdatedAt.Add(time.Millisecond) }), "updated_at"},
-		"pay no longer shown":  {entered(func(p *truth) { p.Pay = nil }), "pay"},
-		"other pay":            {entered(func(p *truth) { p.Pay.Tiers[0].Components[0].Min = "60000.5" }), "pay"},
-		"a bound of pay more":  {entered(func(p *truth) { p.Pay.Tiers[0].Components[0].Max = "70000" }), "pay"},
-		"a tier more":          {entered(func(p *truth) { p.Pay.Tiers = append(p.Pay.Tiers, ashbytest.PayTier{Title: "US"}) }), "pay"},
+		"another title":       {entered(func(p *truth) { p.Title = "Other" }), "title"},
+		"another description": {entered(func(p *truth) { p.DescriptionHTML = "<p>Build tunnels.</p>" }), "the description"},
+		"another department":  {entered(func(p *truth) { p.DepartmentName = "Sales" }), "department"},
+		"another team":        {entered(func(p *truth) { p.TeamName = "Tunnels" }), "team"},
+		"another job":         {entered(func(p *truth) { p.JobID = "j2" }), "job_id"},
+		"an edit not seen":    {entered(func(p *truth) { p.UpdatedAt = p.UpdatedAt.Add(time.Millisecond) }), "updated_at"},
+		"pay no longer shown": {entered(func(p *truth) { p.Pay = nil }), "pay"},
+		"other pay":           {entered(func(p *truth) { p.Pay.Tiers[0].Components[0].Min = "60000.5" }), "pay"},
+		"a bound of pay more": {entered(func(p *truth) { p.Pay.Tiers[0].Components[0].Max = "70000" }), "pay"},
+		"a tier more":         {entered(func(p *truth) { p.Pay.Tiers = append(p.Pay.Tiers, ashbytest.PayTier{Title: "US"}) }), "pay"},
+		"another job board":   {entered(func(p *truth) { p.Slug = "other" }), "organization_slug"},
+		"another country":     {entered(func(p *truth) { p.Places[0].Country = "Brazil" }), "locations"},
+		"another code": {stored(func(r *row) {
+			r.Job.Locations = slices.Clone(r.Job.Locations)
+			r.Job.Locations[0].Address.CountryCode = "AT"
+		}), "locations"},
 		"another place's name": {entered(func(p *truth) { p.Places[1].Name = "Remote (EU)" }), "locations"},
 		"another address":      {entered(func(p *truth) { p.Places[0].Street = "Hauptstr. 1" }), "locations"},
 		"another order":        {entered(func(p *truth) { slices.Reverse(p.Places) }), "locations"},

@@ -11,6 +11,10 @@ import (
 	"time"
 )
 
+// Version is the version of this contract. Its first number is in every subject and changes with what breaks readers; the
+// second one rises with what is added. See EVOLUTION.md.
+const Version = "1.0"
+
 // Stream is the JetStream stream that carries every event of jobs and connections.
 const Stream = "JOBS"
 
