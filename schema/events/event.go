@@ -29,7 +29,7 @@ const (
 	HeaderType = "Ashbridge-Type"
 )
 
-// Type names what happened.
+// Type names what happened. New types may come; readers pass over those that they do not know.
 type Type string
 
 // The types of Stream.
@@ -43,7 +43,7 @@ const (
 	ConnectionRemoved   Type = "connection.removed"
 )
 
-// Origin names how a change was found.
+// Origin names how a change was found. New values may come.
 type Origin string
 
 // The origins of this contract.
@@ -54,7 +54,7 @@ const (
 	OriginRepair  Origin = "repair"  // a check of our own copy found it
 )
 
-// Reason says why a job closed.
+// Reason says why a job closed. New values may come; the job is closed all the same.
 type Reason string
 
 // The reasons of this contract.
@@ -87,30 +87,37 @@ const (
 
 // Event is the CloudEvents envelope.
 type Event struct {
+	// SpecVersion is "1.0", the version of CloudEvents:
+	// https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
 	SpecVersion string `json:"specversion"`
 	// ID is a UUID v7, unique for ever; of a record event "<connection>.<kind>.<id>.<version>".
 	ID string `json:"id"`
 	// Source is "/connections/<connection id>".
 	Source string `json:"source"`
-	Type   Type   `json:"type"`
+	// Type is what happened.
+	Type Type `json:"type"`
 	// Subject is the posting's id, the connection's for connection events, "<kind>/<id>" for record events.
 	Subject string `json:"subject"`
-	// Time is when the event was published.
-	Time            time.Time `json:"time"`
-	DataContentType string    `json:"datacontenttype"`
+	// Time is when the event was published, in UTC; another one where a repair published it again.
+	Time time.Time `json:"time"`
+	// DataContentType is "application/json".
+	DataContentType string `json:"datacontenttype"`
 	// Data is a JobData, a ConnectionData or a RecordData.
 	Data json.RawMessage `json:"data"`
 }
 
-// JobData is the data of job events.
+// JobData is the data of job events. All times are UTC.
 type JobData struct {
-	Version int64  `json:"version"`
-	Origin  Origin `json:"origin"`
+	// Version begins at 1 and rises by one with each event of the job.
+	Version int64 `json:"version"`
+	// Origin says how the change was found.
+	Origin Origin `json:"origin"`
 	// Changed lists the top-level fields of Job that differ from the previous version; empty for job.published.
 	Changed []string `json:"changed"`
 	// Reason is set on job.closed alone.
 	Reason *Reason `json:"reason"`
-	// ChangedAt is when the job changed at Ashby, as far as Ashby tells; else when the change was observed.
+	// ChangedAt is when the job changed at Ashby, as far as Ashby tells by the updatedAt of a posting or job; else when the
+	// change was observed.
 	ChangedAt time.Time `json:"changed_at"`
 	// ObservedAt is when the read began that found the change.
 	ObservedAt time.Time `json:"observed_at"`
@@ -126,9 +133,12 @@ type JobData struct {
 
 // ConnectionData is the data of connection events.
 type ConnectionData struct {
-	Version     int64  `json:"version"`
+	// Version begins at 1 and rises by one with each event of the connection.
+	Version int64 `json:"version"`
+	// EmployerRef is the board's own name of the employer, given at registration.
 	EmployerRef string `json:"employer_ref"`
-	Status      string `json:"status"`
+	// Status is the state after the event: active, degraded, unauthorized, paused or removed; new values may come.
+	Status string `json:"status"`
 	// Reason says in a sentence why; empty where there is nothing to say.
 	Reason string `json:"reason"`
 	// Counts is set on connection.synced.
