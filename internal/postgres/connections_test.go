@@ -214,6 +214,12 @@ func TestRemove(t *testing.T) {
 	if diff := cmp.Diff(want, b.pending()); diff != "" {
 		t.Error(diff)
 	}
+	if by := b.count(`
+		SELECT count(*) FROM events e JOIN listings l ON l.event_id = e.id
+		WHERE e.data ->> 'verified_by' = 'operator' AND l.verified_by = 'operator' AND l.verified_at = l.observed_at
+			AND CAST(e.data ->> 'verified_at' AS timestamptz) = l.verified_at`); by != 1 {
+		t.Errorf("%d closed by a person, want 1", by)
+	}
 	if n := b.count(`SELECT count(*) FROM webhook_inbox WHERE processed_at IS NULL`); n != 0 {
 		t.Errorf("%d inbox rows are open", n)
 	}

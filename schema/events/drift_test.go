@@ -41,7 +41,11 @@ func (d documents) resolve(file, ref string) (target any, in string) {
 	if name == "" {
 		name = file
 	}
-	var node any = map[string]any(d[name])
+	doc, known := d[name]
+	if !known {
+		return nil, ""
+	}
+	var node any = doc
 	for _, step := range strings.Split(strings.Trim(pointer, "/"), "/") {
 		if step != "" {
 			o, _ := node.(object)
