@@ -122,8 +122,8 @@ type JobData struct {
 	// ObservedAt is when the read began that found the change.
 	ObservedAt time.Time `json:"observed_at"`
 	// VerifiedAt is as of when the posting's own state is proven: when the last question to Ashby was sent whose answer on
-	// the posting is known to be this state, or when a person acted. It is never later than the event, and where VerifiedBy is
-	// ProofMirror earlier than ObservedAt. The zero time in events that were made before version 1.0 of this contract.
+	// the posting is known to be this state, or when a person acted. Where VerifiedBy is ProofMirror, ObservedAt is when the
+	// change elsewhere was looked for, mostly later. The zero time in events that were made before version 1.0 of this contract.
 	VerifiedAt time.Time `json:"verified_at"`
 	// VerifiedBy says what proved it; empty where VerifiedAt is zero.
 	VerifiedBy Proof `json:"verified_by"`
