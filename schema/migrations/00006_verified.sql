@@ -12,7 +12,8 @@ SET verified_at = LEAST(l.observed_at, (
     FROM records r
     WHERE r.connection_id = l.connection_id AND r.kind = 'posting' AND r.id = l.posting_id
 ));
-ALTER TABLE listings ALTER COLUMN verified_at SET NOT NULL, ALTER COLUMN verified_by DROP DEFAULT;
+-- The defaults are for the program before this one, which may still run and knows neither column.
+ALTER TABLE listings ALTER COLUMN verified_at SET NOT NULL, ALTER COLUMN verified_at SET DEFAULT now();
 
 -- +goose Down
 ALTER TABLE listings DROP COLUMN verified_at, DROP COLUMN verified_by;
