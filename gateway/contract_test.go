@@ -38,7 +38,7 @@ var fiberParam = regexp.MustCompile(`:([a-z]+)`)
 
 func TestDocumentAndRouteTableAreTheSame(t *testing.T) {
 	t.Parallel()
-	methods := map[string]string{"get": "GET", "post": "POST", "patch": "PATCH", "delete": "DELETE", "put": "PUT"}
+	methods := map[string]string{"get": "GET", "post": "POST", "patch": "PATCH", "delete": "DELETE", "put": "PUT", "head": "HEAD"}
 	var documented, served []string
 	for path, item := range readContract(t).Paths {
 		for key := range item {
@@ -82,7 +82,7 @@ func TestDocumentListsEveryProblemType(t *testing.T) {
 		errBadRequest, errInvalid, errTooLarge, errHeaderTooLarge, errSlow, errEncodedBody, errBadSignature,
 		errDuplicateKey, errDuplicateEmployer, errOtherOrganization, errPaused, errAmbiguous, errWrongKey,
 		errMissingPermission, errAshbyUnavailable, errUnknownKind, errModuleOff, errModules, errHoldEnded, errBusy,
-		errWebhooksForbidden,
+		errWebhooksForbidden, errManyReaders,
 	} {
 		made[p.Type] = true
 	}

@@ -27,6 +27,7 @@ type fakeStore struct {
 	due     []string
 	down    error
 	truth
+	fakeFeeds
 	// commit, if set, replaces the commit; it may call commitNow.
 	commit func(ctx context.Context, ds []mirror.Delivery) error
 }

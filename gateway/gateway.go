@@ -60,6 +60,7 @@ type Options struct {
 	Settings    Settings
 	Heart       Heart
 	Inbox       Inbox
+	Feeds       Feeds
 	Bus         Bus
 	Probe       Prober
 	// Webhooks returns what manages the webhook settings of the organization that an API key belongs to.
@@ -101,6 +102,9 @@ type Gateway struct {
 	heart     *pulse.Pulse
 	setups    keyedLocks
 	serving   atomic.Bool
+
+	feedStates  *feedStates
+	feedReaders *feedReaders
 }
 
 // New checks the options, all faults together, and returns a Gateway that is to be Run.
@@ -126,6 +130,8 @@ func New(o Options) (*Gateway, error) {
 	g.seen = newSightings(o.Inbox.Seen, o.Now, o.Logger)
 	g.spill = newSpill(o.Bus, o.Inbox.Commit, g.hints, o.Logger, m)
 	g.heart = pulse.New(o.Heart, "gateway", o.Logger)
+	g.feedStates = newFeedStates(o.Feeds.FeedState, o.Now)
+	g.feedReaders = newFeedReaders()
 	m.declare(g.routes())
 	return g, nil
 }
@@ -146,6 +152,7 @@ func (o *Options) complete() error {
 	missing(o.Settings == nil, "Settings")
 	missing(o.Heart == nil, "Heart")
 	missing(o.Inbox == nil, "Inbox")
+	missing(o.Feeds == nil, "Feeds")
 	missing(o.Bus == nil, "Bus")
 	missing(o.Probe == nil, "Probe")
 	missing(o.Webhooks == nil, "Webhooks")

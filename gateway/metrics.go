@@ -30,6 +30,20 @@ var outcomes = []outcome{
 	hookGrace, hookUnknownToken, hookRemoved, hookQueueFull, hookUnavailable,
 }
 
+// feedOutcome is what became of a request for a feed.
+type feedOutcome string
+
+const (
+	feedSent       feedOutcome = "sent"
+	feedUnmodified feedOutcome = "not_modified"
+	feedHead       feedOutcome = "head"
+	feedUnknown    feedOutcome = "unknown"   // no such token, or it could not be looked up
+	feedBusy       feedOutcome = "busy"      // too many readers
+	feedCut        feedOutcome = "cut_short" // the client went away or was too slow, or the jobs could not be read
+)
+
+var feedOutcomes = []feedOutcome{feedSent, feedUnmodified, feedHead, feedUnknown, feedBusy, feedCut}
+
 // metrics are the gateway's; every label set is closed and made at the start.
 type metrics struct {
 	requests  *prometheus.CounterVec
@@ -43,6 +57,7 @@ type metrics struct {
 	lookups   *prometheus.CounterVec
 	drained   prometheus.Counter
 	drainErr  prometheus.Counter
+	feeds     *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -94,6 +109,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "ashbridge_gateway_spill_errors_total",
 			Help: "Attempts to drain SPILL that failed.",
 		}),
+		feeds: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ashbridge_gateway_feeds_total",
+			Help: "Requests for feeds by what became of them.",
+		}, []string{"outcome"}),
 	}
 	for _, o := range outcomes {
 		m.webhooks[o] = hooks.WithLabelValues(string(o))
@@ -104,10 +123,13 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	for _, o := range []string{"cached", "stale", "found", "unknown", "failed"} {
 		m.lookups.WithLabelValues(o)
 	}
+	for _, o := range feedOutcomes {
+		m.feeds.WithLabelValues(string(o))
+	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.requests, m.durations, hooks, m.batches, m.commits, m.commitErr,
-		m.queue, m.hints, m.lookups, m.drained, m.drainErr,
+		m.queue, m.hints, m.lookups, m.drained, m.drainErr, m.feeds,
 	} {
 		errs = append(errs, reg.Register(c))
 	}
@@ -128,3 +150,5 @@ func (m *metrics) request(route string, status int, took time.Duration) {
 }
 
 func (m *metrics) webhook(o outcome) { m.webhooks[o].Inc() }
+
+func (m *metrics) feed(o feedOutcome) { m.feeds.WithLabelValues(string(o)).Inc() }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -27,6 +28,24 @@ type exchange struct {
 	// outcome says what became of a webhook.
 	outcome outcome
 	hint    *mirror.Hint
+	// cancel ends the request's context. streams says that the answer is still being written when the handler has returned:
+	// then its stream ends the context and reports the request, and cut is why it was not sent whole.
+	cancel  context.CancelFunc
+	streams bool
+	cut     error
+}
+
+// takeOver makes the answer a stream: the request's context lasts until done is called.
+func (x *exchange) takeOver(c *fiber.Ctx) (ctx context.Context, done context.CancelFunc) {
+	x.streams = true
+	return c.UserContext(), x.cancel
+}
+
+// release ends the request's context unless a stream has taken it over.
+func (x *exchange) release() {
+	if !x.streams {
+		x.cancel()
+	}
 }
 
 type exchangeKey struct{}
@@ -74,7 +93,9 @@ func (g *Gateway) observe(c *fiber.Ctx) error {
 	if err := g.recovered(c); err != nil {
 		p = writeProblem(c, err)
 	}
-	g.finish(c, x, p)
+	if !x.streams {
+		g.finish(c, x, p)
+	}
 	if x.hint != nil {
 		g.conns.hold(c.Context().Conn(), *x.hint)
 	}
@@ -91,10 +112,17 @@ func (g *Gateway) recovered(c *fiber.Ctx) (err error) {
 	return c.Next()
 }
 
-// finish counts and logs the request. A webhook that went well is worth a line only when debugging: there may be
-// thousands a second.
+// answered is an answer in figures: its status, and the bytes of the two bodies.
+type answered struct{ status, in, out int }
+
 func (g *Gateway) finish(c *fiber.Ctx, x *exchange, p *problem) {
-	status := c.Response().StatusCode()
+	g.report(c.UserContext(), x, p, answered{c.Response().StatusCode(), len(c.Request().Body()), len(c.Response().Body())})
+}
+
+// report counts and logs the request. A webhook that went well is worth a line only when debugging: there may be
+// thousands a second.
+func (g *Gateway) report(ctx context.Context, x *exchange, p *problem, a answered) {
+	status := a.status
 	took := g.opts.Now().Sub(x.start)
 	g.metrics.request(x.route, status, took)
 	if x.outcome != "" {
@@ -104,18 +132,17 @@ func (g *Gateway) finish(c *fiber.Ctx, x *exchange, p *problem) {
 	switch {
 	case status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable:
 		level = slog.LevelError
-	case status == http.StatusServiceUnavailable:
+	case status == http.StatusServiceUnavailable, x.cut != nil:
 		level = slog.LevelWarn
 	case x.outcome != "" && status < http.StatusBadRequest:
 		level = slog.LevelDebug
 	}
-	if !g.log.Enabled(c.UserContext(), level) {
+	if !g.log.Enabled(ctx, level) {
 		return
 	}
 	attrs := []slog.Attr{
 		slog.String("request_id", x.id), slog.String("route", x.route), slog.Int("status", status),
-		slog.Duration("took", took), slog.Int("bytes_in", len(c.Request().Body())),
-		slog.Int("bytes_out", len(c.Response().Body())),
+		slog.Duration("took", took), slog.Int("bytes_in", a.in), slog.Int("bytes_out", a.out),
 	}
 	if x.connection != "" {
 		attrs = append(attrs, slog.String("connection", x.connection))
@@ -123,11 +150,14 @@ func (g *Gateway) finish(c *fiber.Ctx, x *exchange, p *problem) {
 	if x.outcome != "" {
 		attrs = append(attrs, slog.String("outcome", string(x.outcome)))
 	}
+	if x.cut != nil {
+		attrs = append(attrs, slog.String("cut_short", x.cut.Error()))
+	}
 	if p != nil {
 		attrs = append(attrs, slog.String("problem", p.Type))
 		if p.cause != nil {
 			attrs = append(attrs, slog.String("error", p.cause.Error()))
 		}
 	}
-	g.log.LogAttrs(c.UserContext(), level, "http request", attrs...)
+	g.log.LogAttrs(ctx, level, "http request", attrs...)
 }

@@ -127,6 +127,9 @@ var (
 			"API Keys.")
 	errMissingPermission = newProblem(http.StatusUnprocessableEntity, "missing-permission",
 		"The key lacks a permission", "Grant what the report shows as missing and required, then try again.")
+	errManyReaders = newProblem(http.StatusServiceUnavailable, "many-readers", "Too many readers",
+		"As many documents are being sent as may be at the same time, in all or of this feed. Try again after the seconds "+
+			"in Retry-After, and read a feed by one program at a time.")
 	errAshbyUnavailable = newProblem(http.StatusBadGateway, "ashby-unavailable", "Ashby does not answer",
 		"Nothing was stored. Ashby could not be reached or answered nonsense; try again in a minute.")
 )

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+
+	"github.com/bebitcoiner/ashbridge/internal/feed"
 )
 
 // access says who may call a route.
@@ -64,6 +66,17 @@ func (g *Gateway) routes() []route {
 		{"GET", "/v1/records/:kind", admin, plainTime, g.listRecords},
 		{"GET", "/v1/records/:kind/:id", admin, plainTime, g.showRecord},
 
+		{"POST", "/v1/feeds", admin, plainTime, g.createFeed},
+		{"GET", "/v1/feeds", admin, plainTime, g.listFeeds},
+		{"DELETE", "/v1/feeds/:id", admin, plainTime, g.removeFeed},
+		{"POST", "/v1/feeds/:id/rotate", admin, plainTime, g.rotateFeed},
+		{"GET", "/feeds/:token/jobs.json", anyone, feedTime, g.serveFeed(feed.JSON)},
+		{"HEAD", "/feeds/:token/jobs.json", anyone, feedTime, g.serveFeed(feed.JSON)},
+		{"GET", "/feeds/:token/jobs.xml", anyone, feedTime, g.serveFeed(feed.XML)},
+		{"HEAD", "/feeds/:token/jobs.xml", anyone, feedTime, g.serveFeed(feed.XML)},
+		{"GET", "/feeds/:token/jobs.rss", anyone, feedTime, g.serveFeed(feed.RSS)},
+		{"HEAD", "/feeds/:token/jobs.rss", anyone, feedTime, g.serveFeed(feed.RSS)},
+
 		{"POST", "/hooks/ashby/:token", signed, hookTime, g.hook},
 		{"POST", "/hooks/ashby/:token/:action", signed, hookTime, g.hook},
 	}
@@ -74,7 +87,8 @@ func (g *Gateway) routes() []route {
 func (g *Gateway) wrap(parent context.Context, r route) fiber.Handler {
 	label := r.label()
 	return func(c *fiber.Ctx) error {
-		exchangeOf(c).route = label
+		x := exchangeOf(c)
+		x.route = label
 		if c.Request().Header.Peek(fiber.HeaderContentEncoding) != nil {
 			return errEncodedBody
 		}
@@ -85,7 +99,8 @@ func (g *Gateway) wrap(parent context.Context, r route) fiber.Handler {
 			c.Set(fiber.HeaderCacheControl, "no-store")
 		}
 		ctx, cancel := context.WithTimeout(parent, r.within)
-		defer cancel()
+		x.cancel = cancel
+		defer x.release()
 		c.SetUserContext(ctx)
 		return r.handler(c)
 	}

@@ -98,7 +98,7 @@ func prepare(t *testing.T, change ...func(*Options)) *bundle {
 	b.prober.set(goodKey, probeAnswer{report: okReport(), postings: []string{"posting-1", "posting-2"}})
 	o := Options{
 		Connections: b.store, Jobs: b.store, Records: b.store, Holds: b.store, Diary: b.store, Settings: b.store, Heart: b.store,
-		Inbox: b.store, Bus: b.bus, Probe: b.prober, Webhooks: b.admins.of, Seal: keyset,
+		Inbox: b.store, Feeds: b.store, Bus: b.bus, Probe: b.prober, Webhooks: b.admins.of, Seal: keyset,
 		PublicURL: publicURL, AdminToken: adminToken, Now: clock.now, Registerer: b.registry,
 		Logger:      slog.New(slog.NewJSONHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		StopTimeout: 2 * time.Second,

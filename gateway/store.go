@@ -92,6 +92,26 @@ type Heart interface {
 	SpreadPolls(ctx context.Context, over time.Duration) (int, error)
 }
 
+// Feeds keeps the feeds and reads what they show.
+type Feeds interface {
+	// CreateFeed stores a feed and returns it. mirror.ErrNotFound, with nothing stored, where an employer is not connected.
+	CreateFeed(ctx context.Context, f mirror.NewFeed) (mirror.Feed, error)
+	// Feeds returns feeds by id, after the id given, at most limit.
+	Feeds(ctx context.Context, after string, limit int) ([]mirror.Feed, error)
+	// RotateFeed gives a feed another token; the one before it is unknown from then on. mirror.ErrNotFound.
+	RotateFeed(ctx context.Context, id string, tokenHash []byte) (mirror.Feed, error)
+	// RemoveFeed deletes a feed. mirror.ErrNotFound.
+	RemoveFeed(ctx context.Context, id string) error
+	// FeedOf returns the feed with a token of this SHA-256. mirror.ErrNotFound.
+	FeedOf(ctx context.Context, tokenHash []byte) (mirror.Feed, error)
+	// FeedRead notes that a feed was read now, unless that was noted within the last minute.
+	FeedRead(ctx context.Context, id string) error
+	// FeedState returns what a feed of these employers, nil for all, has to show.
+	FeedState(ctx context.Context, employers []string) (mirror.FeedState, error)
+	// FeedPage returns at most q.Limit open jobs after q.After, in an order in which a job's place never changes.
+	FeedPage(ctx context.Context, q mirror.FeedQuery) ([]mirror.FeedJob, error)
+}
+
 // Inbox takes webhooks.
 type Inbox interface {
 	// Endpoint finds the connection of a token, removed ones too. mirror.ErrNotFound if there never was one; any other

@@ -20,7 +20,7 @@ func Gateway(p Parts) (*gateway.Gateway, error) {
 	store := p.DB.Gateway()
 	return gateway.New(gateway.Options{
 		Connections: store, Jobs: store, Records: store, Holds: store, Diary: store, Settings: store, Heart: store,
-		Inbox: store, Bus: p.Bus, Seal: p.Keys,
+		Inbox: store, Feeds: store, Bus: p.Bus, Seal: p.Keys,
 		Probe: gateway.AshbyProber{NewClient: newClient},
 		Webhooks: func(key ashby.Secret) (gateway.WebhookAdmin, error) {
 			client, err := newClient(key)

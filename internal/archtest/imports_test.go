@@ -33,10 +33,11 @@ var onlyModule = map[string][]string{
 	"internal/mirror": {"ashby", "schema/events"},
 	"internal/loop":   {},
 	"internal/markup": {},
+	"internal/feed":   {},
 }
 
 // stdlibOnly are packages without any third party.
-var stdlibOnly = []string{"schema/events", "internal/mirror", "schema", "schema/migrations"}
+var stdlibOnly = []string{"schema/events", "internal/mirror", "schema", "schema/migrations", "internal/feed"}
 
 // homes names the packages that may import a third party. A third party that is not here has no home yet: give it one.
 var homes = map[string][]string{

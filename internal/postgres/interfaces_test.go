@@ -17,6 +17,7 @@ var (
 	_ gateway.Diary       = postgres.Gateway{}
 	_ gateway.Settings    = postgres.Gateway{}
 	_ gateway.Heart       = postgres.Gateway{}
+	_ gateway.Feeds       = postgres.Gateway{}
 	_ syncer.Leases       = postgres.Syncer{}
 	_ syncer.Schedule     = postgres.Syncer{}
 	_ syncer.Store        = postgres.Syncer{}
