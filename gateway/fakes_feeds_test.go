@@ -28,7 +28,7 @@ type fakeFeeds struct {
 	horizon  time.Time // the clock's time if zero
 	verified *time.Time
 	// page, if set, is called before each page with its number, outside of the lock.
-	page func(n int) error
+	page func(ctx context.Context, n int) error
 }
 
 func (s *fakeStore) CreateFeed(_ context.Context, n mirror.NewFeed) (mirror.Feed, error) {
@@ -157,7 +157,7 @@ func (s *fakeStore) FeedPage(ctx context.Context, q mirror.FeedQuery) ([]mirror.
 	s.pages++
 	s.mu.Unlock()
 	if before != nil {
-		if err := before(n); err != nil {
+		if err := before(ctx, n); err != nil {
 			return nil, err
 		}
 	}
