@@ -67,17 +67,17 @@ func namesTag(field, tag string) bool {
 
 // acceptsGzip reads an Accept-Encoding: RFC 9110, section 12.5.3.
 func acceptsGzip(field string) bool {
-	any := false
+	rest := false
 	for part := range strings.SplitSeq(field, ",") {
 		name, params, _ := strings.Cut(part, ";")
 		switch strings.ToLower(strings.TrimSpace(name)) {
 		case "gzip", "x-gzip":
 			return weighs(params)
 		case "*":
-			any = weighs(params)
+			rest = weighs(params)
 		}
 	}
-	return any
+	return rest
 }
 
 // weighs says whether the parameters of a choice leave it a weight above zero; a weight that cannot be read is none.

@@ -85,7 +85,8 @@ func TestConditionalRequests(t *testing.T) {
 func TestLastModifiedHidesNoChange(t *testing.T) {
 	t.Parallel()
 	b := prepare(t)
-	second := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	second := b.clock.now()
+	b.clock.add(3 * time.Second)
 	at := func(ms int) time.Time { return second.Add(time.Duration(ms) * time.Millisecond) }
 	made := mirror.Feed{CreatedAt: at(-90_000)}
 	for _, c := range []struct {
@@ -96,6 +97,7 @@ func TestLastModifiedHidesNoChange(t *testing.T) {
 		{"long ago", at(0), at(60_000), at(0), at(0)},
 		{"within a second", at(1), at(60_000), at(1000), at(1000)},
 		{"just now", at(1), at(999), at(1000), at(0)},
+		{"later than now", at(2001), at(60_000), at(3000), at(2000)},
 		{"just now, at the second's end", at(1), at(1000), at(1000), at(1000)},
 		{"after an older change that is under way", at(5000), at(1500), at(5000), at(1000)},
 		{"the store cannot tell", at(5000), time.Unix(0, 0), at(5000), time.Time{}},

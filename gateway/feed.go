@@ -40,34 +40,38 @@ type reading struct {
 	zipped bool
 }
 
+func (g *Gateway) jsonFeed(c *fiber.Ctx) error { return g.serveFeed(c, feed.JSON) }
+
+func (g *Gateway) xmlFeed(c *fiber.Ctx) error { return g.serveFeed(c, feed.XML) }
+
+func (g *Gateway) rssFeed(c *fiber.Ctx) error { return g.serveFeed(c, feed.RSS) }
+
 // serveFeed answers GET and HEAD of a feed's document in a format.
-func (g *Gateway) serveFeed(format feed.Format) fiber.Handler {
-	return func(c *fiber.Ctx) error {
-		c.Set(fiber.HeaderCacheControl, "no-store") // for problems
-		token := strings.Clone(c.Params("token"))
-		r, err := g.readingOf(c.UserContext(), token, format)
-		if err != nil {
-			return err
-		}
-		r.zipped = acceptsGzip(c.Get(fiber.HeaderAcceptEncoding))
-		switch {
-		case r.edition.known(c):
-			g.metrics.feed(feedUnmodified)
-			r.tell(c)
-			c.Status(fiber.StatusNotModified)
-			return nil
-		case c.Method() == fiber.MethodHead:
-			g.metrics.feed(feedHead)
-			r.describe(c)
-			return nil
-		case !g.feedReaders.enter(r.feed.ID):
-			g.metrics.feed(feedBusy)
-			return errManyReaders
-		}
-		r.describe(c)
-		g.sendFeed(c, r)
-		return nil
+func (g *Gateway) serveFeed(c *fiber.Ctx, format feed.Format) error {
+	c.Set(fiber.HeaderCacheControl, "no-store") // for problems
+	token := strings.Clone(c.Params("token"))
+	r, err := g.readingOf(c.UserContext(), token, format)
+	if err != nil {
+		return err
 	}
+	r.zipped = acceptsGzip(c.Get(fiber.HeaderAcceptEncoding))
+	switch {
+	case r.edition.known(c):
+		g.metrics.feed(feedUnmodified)
+		r.tell(c)
+		c.Status(fiber.StatusNotModified)
+		return nil
+	case c.Method() == fiber.MethodHead:
+		g.metrics.feed(feedHead)
+		r.describe(c)
+		return nil
+	case !g.feedReaders.enter(r.feed.ID):
+		g.metrics.feed(feedBusy)
+		return errManyReaders
+	}
+	r.describe(c)
+	g.sendFeed(c.UserContext(), c, r)
+	return nil
 }
 
 // readingOf finds the feed and what there is to show.
@@ -120,9 +124,9 @@ func (g *Gateway) noteFeedRead(ctx context.Context, f mirror.Feed) {
 }
 
 // sendFeed begins the answer to a reader who has entered; the document is written when the handler has returned.
-func (g *Gateway) sendFeed(c *fiber.Ctx, r *reading) {
+func (g *Gateway) sendFeed(ctx context.Context, c *fiber.Ctx, r *reading) {
 	x := exchangeOf(c)
-	ctx, done := x.takeOver(c)
+	done := x.takeOver()
 	write := func(w io.Writer) error { return g.writeFeed(ctx, w, r) }
 	end := func(sent int, err error) {
 		g.feedReaders.leave(r.feed.ID)

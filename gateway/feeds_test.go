@@ -63,8 +63,10 @@ func TestFeedsAreMadeListedRotatedAndDeleted(t *testing.T) {
 	}
 	b.read(rotated.Token, "xml", nil).problem(t, 404, "not-found")
 	for _, r := range []request{
-		{method: "DELETE", path: "/v1/feeds/" + all.ID}, {method: "POST", path: "/v1/feeds/" + all.ID + "/rotate"},
-		{method: "DELETE", path: "/v1/feeds/a.b"}, {method: "POST", path: "/v1/feeds/a.b/rotate"},
+		{method: "DELETE", path: "/v1/feeds/" + all.ID},
+		{method: "POST", path: "/v1/feeds/" + all.ID + "/rotate"},
+		{method: "DELETE", path: "/v1/feeds/a.b"},
+		{method: "POST", path: "/v1/feeds/a.b/rotate"},
 	} {
 		b.call(r).problem(t, 404, "not-found")
 	}

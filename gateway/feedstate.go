@@ -90,8 +90,11 @@ func (g *Gateway) feedEdition(f mirror.Feed, format feed.Format, s mirror.FeedSt
 		v.changed = created
 	}
 	v.modified = v.changed
-	if horizon := s.Horizon.Truncate(time.Second); horizon.Before(v.modified) {
-		v.modified = horizon
+	// Nothing may be told that is later than the answer's Date, which is the server's clock as it was up to a second ago.
+	for _, latest := range []time.Time{s.Horizon, g.opts.Now().Add(-time.Second)} {
+		if latest = latest.Truncate(time.Second); latest.Before(v.modified) {
+			v.modified = latest
+		}
 	}
 	if v.modified.Unix() <= 0 { // the store could not tell
 		v.modified = time.Time{}

@@ -36,9 +36,9 @@ type exchange struct {
 }
 
 // takeOver makes the answer a stream: the request's context lasts until done is called.
-func (x *exchange) takeOver(c *fiber.Ctx) (ctx context.Context, done context.CancelFunc) {
+func (x *exchange) takeOver() (done context.CancelFunc) {
 	x.streams = true
-	return c.UserContext(), x.cancel
+	return x.cancel
 }
 
 // release ends the request's context unless a stream has taken it over.

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-
-	"github.com/bebitcoiner/ashbridge/internal/feed"
 )
 
 // access says who may call a route.
@@ -70,12 +68,12 @@ func (g *Gateway) routes() []route {
 		{"GET", "/v1/feeds", admin, plainTime, g.listFeeds},
 		{"DELETE", "/v1/feeds/:id", admin, plainTime, g.removeFeed},
 		{"POST", "/v1/feeds/:id/rotate", admin, plainTime, g.rotateFeed},
-		{"GET", "/feeds/:token/jobs.json", anyone, feedTime, g.serveFeed(feed.JSON)},
-		{"HEAD", "/feeds/:token/jobs.json", anyone, feedTime, g.serveFeed(feed.JSON)},
-		{"GET", "/feeds/:token/jobs.xml", anyone, feedTime, g.serveFeed(feed.XML)},
-		{"HEAD", "/feeds/:token/jobs.xml", anyone, feedTime, g.serveFeed(feed.XML)},
-		{"GET", "/feeds/:token/jobs.rss", anyone, feedTime, g.serveFeed(feed.RSS)},
-		{"HEAD", "/feeds/:token/jobs.rss", anyone, feedTime, g.serveFeed(feed.RSS)},
+		{"GET", "/feeds/:token/jobs.json", anyone, feedTime, g.jsonFeed},
+		{"HEAD", "/feeds/:token/jobs.json", anyone, feedTime, g.jsonFeed},
+		{"GET", "/feeds/:token/jobs.xml", anyone, feedTime, g.xmlFeed},
+		{"HEAD", "/feeds/:token/jobs.xml", anyone, feedTime, g.xmlFeed},
+		{"GET", "/feeds/:token/jobs.rss", anyone, feedTime, g.rssFeed},
+		{"HEAD", "/feeds/:token/jobs.rss", anyone, feedTime, g.rssFeed},
 
 		{"POST", "/hooks/ashby/:token", signed, hookTime, g.hook},
 		{"POST", "/hooks/ashby/:token/:action", signed, hookTime, g.hook},

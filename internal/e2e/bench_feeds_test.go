@@ -118,7 +118,7 @@ func fillListings(b *testing.B, db *sql.DB, n int) int64 {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return int64(size)
+	return size
 }
 
 // jobText is a job of about 5 kB whose id is "@id".

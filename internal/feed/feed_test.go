@@ -297,8 +297,8 @@ func TestUnfinished(t *testing.T) {
 		if err := w.Add(feed.Job{Doc: json.RawMessage(`{"id":"p"}`)}); err != nil {
 			t.Fatal(err)
 		}
-		var any any
-		if json.Unmarshal(b.Bytes(), &any) == nil || xml.Unmarshal(b.Bytes(), new(source)) == nil || xml.Unmarshal(b.Bytes(), new(rss)) == nil {
+		var value any
+		if json.Unmarshal(b.Bytes(), &value) == nil || xml.Unmarshal(b.Bytes(), new(source)) == nil || xml.Unmarshal(b.Bytes(), new(rss)) == nil {
 			t.Errorf("%s passes for complete: %s", f, b.Bytes())
 		}
 	}

@@ -53,7 +53,9 @@ func (d *rssDocument) begin(c Channel) error {
 		return err
 	}
 	for _, e := range []struct{ name, text string }{
-		{"title", c.Name}, {"link", c.Link}, {"description", "Open jobs: " + c.Name},
+		{"title", c.Name},
+		{"link", c.Link},
+		{"description", "Open jobs: " + c.Name},
 		{"lastBuildDate", c.Changed.UTC().Format(rfc822)},
 	} {
 		if err := d.enc.EncodeElement(clean(e.text), element(e.name)); err != nil {
