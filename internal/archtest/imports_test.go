@@ -62,6 +62,8 @@ var homes = map[string][]string{
 	"golang.org/x/sync":                        {"gateway", "syncer", "notifier", "internal", "cmd/ashbridge"},
 	"golang.org/x/sys":                         {"internal/local"},
 	"go.uber.org/goleak":                       {"internal/local/localtest"},
+	"github.com/nats-io/jwt/v2":                {"internal/bus"},
+	"github.com/nats-io/nkeys":                 {"internal/bus", "internal/config"},
 }
 
 type file struct {

@@ -122,12 +122,14 @@ func (b *Bus) scan(ctx context.Context, start uint64, visit func(Entry)) error {
 	return nil
 }
 
-func (b *Bus) createScan(ctx context.Context, start uint64) (jetstream.Consumer, error) {
+// createScan makes a reader of JOBS from a sequence on, of all subjects where none is given.
+func (b *Bus) createScan(ctx context.Context, start uint64, subjects ...string) (jetstream.Consumer, error) {
 	ctx, done := b.call(ctx, apiTimeout)
 	defer done()
 	consumer, err := b.js.CreateConsumer(ctx, StreamJobs, jetstream.ConsumerConfig{
 		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:       start,
+		FilterSubjects:    subjects,
 		AckPolicy:         jetstream.AckNonePolicy,
 		HeadersOnly:       true,
 		MemoryStorage:     true,

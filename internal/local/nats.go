@@ -37,6 +37,8 @@ type NATSOptions struct {
 	AnyPort bool
 	// MaxStore bounds what all streams together may take of the disk, in bytes; 0 means 16 GiB.
 	MaxStore int64
+	// Accounts are who may connect and do what; nil lets everybody do everything.
+	Accounts *Accounts
 	// Logger takes the server's output; nil drops it.
 	Logger *slog.Logger
 }
@@ -126,6 +128,11 @@ func natsConfig(opts NATSOptions) (*server.Options, error) {
 	}
 	if config.JetStreamMaxStore <= 0 {
 		config.JetStreamMaxStore = defaultMaxStore
+	}
+	if opts.Accounts != nil {
+		if err := opts.Accounts.apply(config); err != nil {
+			return nil, err
+		}
 	}
 	if opts.Addr == "" {
 		config.DontListen = true

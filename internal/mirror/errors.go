@@ -23,4 +23,12 @@ var (
 	ErrUnavailable = errors.New("store unavailable")
 	// ErrImplausible: an answer from Ashby that must not change anything.
 	ErrImplausible = errors.New("implausible answer")
+	// ErrRevoked: the subscriber was shut out for good.
+	ErrRevoked = errors.New("subscriber revoked")
+	// ErrNoConsumer: the subscriber's consumer is not there.
+	ErrNoConsumer = errors.New("no such consumer")
+	// ErrNoVersion: the stream does not keep that version of the job.
+	ErrNoVersion = errors.New("version is not in the stream")
+	// ErrDenied: wrong user or password.
+	ErrDenied = errors.New("wrong user or password")
 )

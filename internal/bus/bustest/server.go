@@ -24,6 +24,8 @@ type Server struct {
 	dir  string
 	addr string
 	stop func()
+	// accounts are who may connect; nil lets everybody do everything.
+	accounts *local.Accounts
 	// Launch starts another kind of server at Start than the one that Ashbridge embeds; nil for that one.
 	Launch func(dir, addr string) (stop func())
 }
@@ -63,7 +65,7 @@ func (s *Server) Start() {
 		s.stop = s.Launch(s.dir, s.addr)
 		return
 	}
-	srv, err := local.StartNATS(local.NATSOptions{Dir: s.dir, Addr: s.addr})
+	srv, err := local.StartNATS(local.NATSOptions{Dir: s.dir, Addr: s.addr, Accounts: s.accounts})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -33,6 +33,8 @@ type RestartableNATS struct {
 	t    testing.TB
 	dir  string
 	addr string
+	// accounts are who may connect; nil lets everybody do everything.
+	accounts *local.Accounts
 
 	mu      sync.Mutex
 	running *local.NATS
@@ -41,7 +43,13 @@ type RestartableNATS struct {
 // NewRestartableNATS runs one until the test ends.
 func NewRestartableNATS(t testing.TB) *RestartableNATS {
 	t.Helper()
-	r := &RestartableNATS{t: t, dir: t.TempDir(), addr: "127.0.0.1:0"}
+	return NewGuardedNATS(t, nil)
+}
+
+// NewGuardedNATS runs one until the test ends that lets in only whom accounts name.
+func NewGuardedNATS(t testing.TB, accounts *local.Accounts) *RestartableNATS {
+	t.Helper()
+	r := &RestartableNATS{t: t, dir: t.TempDir(), addr: "127.0.0.1:0", accounts: accounts}
 	t.Cleanup(r.Stop)
 	r.Start()
 	r.addr = r.running.Addr()
@@ -64,7 +72,7 @@ func (r *RestartableNATS) Start() {
 	}
 	// Another process may borrow the port for a moment while we are away.
 	for until := time.Now().Add(20 * time.Second); ; {
-		n, err := local.StartNATS(local.NATSOptions{Dir: r.dir, Addr: r.addr})
+		n, err := local.StartNATS(local.NATSOptions{Dir: r.dir, Addr: r.addr, Accounts: r.accounts})
 		if err == nil {
 			r.running = n
 			return

@@ -1,0 +1,246 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/schema/events"
+)
+
+const (
+	boardAckWait       = 30 * time.Second
+	boardMaxAckPending = 1000
+	// boardMaxExpires bounds a request for events. Boards ask from another account, where the server forgets the way back
+	// of an answer after response_threshold; see ops/nats/accounts.conf, where that is longer.
+	boardMaxExpires = 5 * time.Minute
+
+	// The metadata of a subscriber's consumer: whose it is, and how often it began anew.
+	metaSubscriber = "ashbridge-subscriber"
+	metaReplay     = "ashbridge-replay"
+)
+
+// BoardConsumer is what a subscriber's consumer says of itself.
+type BoardConsumer struct {
+	// Name is the consumer's, which is the user's; Subscriber the id in its metadata.
+	Name, Subscriber string
+	Replay           int
+}
+
+// SubscriberSubjects are the subjects that a subscriber with these employers gets; nil stands for all.
+func SubscriberSubjects(employers []string) []string {
+	if employers == nil {
+		return events.Subjects()
+	}
+	subjects := make([]string, 0, 2*len(employers))
+	for _, id := range employers {
+		subjects = append(subjects, events.JobSubject(id, "*"), events.ConnectionSubject(id))
+	}
+	return subjects
+}
+
+// subscriberConfig is the consumer's shape; where it begins is the caller's to add.
+func subscriberConfig(s mirror.Subscriber) (jetstream.ConsumerConfig, error) {
+	for _, id := range s.Employers {
+		if !isToken(id) {
+			return jetstream.ConsumerConfig{}, fmt.Errorf("employer %q: %w", id, ErrNoSubject)
+		}
+	}
+	return jetstream.ConsumerConfig{
+		Durable:        s.User(),
+		Description:    "A job board's way to the events. Ashbridge makes it again where it is missing.",
+		AckPolicy:      jetstream.AckExplicitPolicy,
+		AckWait:        boardAckWait,
+		MaxAckPending:  boardMaxAckPending,
+		MaxDeliver:     -1, // never given up: a board that cannot handle an event says so itself
+		FilterSubjects: SubscriberSubjects(s.Employers),
+		Metadata:       map[string]string{metaSubscriber: s.ID, metaReplay: strconv.Itoa(s.Replay)},
+		// A request that waits longer than the server keeps the way back of its answers would hang.
+		MaxRequestExpires: boardMaxExpires,
+	}, nil
+}
+
+// PutSubscriber makes the subscriber's consumer where it is not there, makes it anew where it is an older replay's, and
+// removes those of older generations. A consumer that is newer than s is left alone. Repeating it changes nothing.
+//
+// mirror.ErrNoConsumer: it is to begin where an older generation's ended, and none is there. ErrNoStream: JOBS is not
+// there. Any other error means that the work may be half done; do it again.
+func (b *Bus) PutSubscriber(ctx context.Context, s mirror.Subscriber) error {
+	ctx, done := b.call(ctx, 2*apiTimeout)
+	defer done()
+	if !b.nc.IsConnected() {
+		return errDisconnected
+	}
+	if err := b.putSubscriber(ctx, s); err != nil {
+		return fmt.Errorf("making the consumer %s: %w", s.User(), because(ctx, err))
+	}
+	return nil
+}
+
+func (b *Bus) putSubscriber(ctx context.Context, s mirror.Subscriber) error {
+	cfg, err := subscriberConfig(s)
+	if err != nil {
+		return err
+	}
+	info, err := b.consumerInfo(ctx, s.User())
+	switch {
+	case err == nil && replayOf(info.Config.Metadata) >= s.Replay:
+		return b.dropGenerations(ctx, s.ID, s.Generation)
+	case err == nil:
+		if err := b.deleteConsumer(ctx, s.User()); err != nil {
+			return err
+		}
+	case !errors.Is(err, mirror.ErrNoConsumer):
+		return err
+	}
+	if err := b.beginAt(ctx, s, &cfg); err != nil {
+		return err
+	}
+	_, err = b.js.CreateConsumer(ctx, StreamJobs, cfg)
+	if errors.Is(err, jetstream.ErrConsumerExists) {
+		err = nil // another process was faster
+	}
+	if err != nil {
+		return consumerError(err)
+	}
+	// Only now: until here, what the older one had acknowledged was nowhere else.
+	return b.dropGenerations(ctx, s.ID, s.Generation)
+}
+
+// beginAt says where the consumer begins.
+func (b *Bus) beginAt(ctx context.Context, s mirror.Subscriber, cfg *jetstream.ConsumerConfig) error {
+	switch s.Start.Kind {
+	case mirror.StartSnapshot:
+		cfg.DeliverPolicy = jetstream.DeliverLastPerSubjectPolicy
+	case mirror.StartTime:
+		at := s.Start.Time.UTC()
+		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &at
+	case mirror.StartSequence:
+		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, s.Start.Sequence
+	case mirror.StartPrevious:
+		return b.beginAfter(ctx, s, cfg)
+	default:
+		return fmt.Errorf("a consumer cannot begin at %q", s.Start.Kind)
+	}
+	return nil
+}
+
+// beginAfter begins where the acknowledgements of the youngest older generation ended. What was delivered and not
+// acknowledged lies behind that, so that it comes again.
+func (b *Bus) beginAfter(ctx context.Context, s mirror.Subscriber, cfg *jetstream.ConsumerConfig) error {
+	for generation := s.Generation - 1; generation > 0; generation-- {
+		info, err := b.consumerInfo(ctx, mirror.SubscriberUser(s.ID, generation))
+		if errors.Is(err, mirror.ErrNoConsumer) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if info.AckFloor.Consumer == 0 {
+			// Nothing is acknowledged, so it begins as that one did: a snapshot stays a snapshot.
+			cfg.DeliverPolicy, cfg.OptStartSeq = info.Config.DeliverPolicy, info.Config.OptStartSeq
+			cfg.OptStartTime = info.Config.OptStartTime
+			return nil
+		}
+		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, info.AckFloor.Stream+1
+		return nil
+	}
+	return mirror.ErrNoConsumer
+}
+
+// DropSubscriber removes the youngest consumer of the generations up to this one; that there is none is no error.
+func (b *Bus) DropSubscriber(ctx context.Context, id string, generation int) error {
+	ctx, done := b.call(ctx, 2*apiTimeout)
+	defer done()
+	if !b.nc.IsConnected() {
+		return errDisconnected
+	}
+	if err := b.dropGenerations(ctx, id, generation+1); err != nil {
+		return fmt.Errorf("removing the consumers of %s: %w", id, because(ctx, err))
+	}
+	return nil
+}
+
+// dropGenerations removes the youngest consumer of the generations below one. There is one at most, as a rule; what a
+// failure left beside it is found by who lists all consumers.
+func (b *Bus) dropGenerations(ctx context.Context, id string, below int) error {
+	for generation := below - 1; generation > 0; generation-- {
+		err := b.js.DeleteConsumer(ctx, StreamJobs, mirror.SubscriberUser(id, generation))
+		if err = consumerError(err); !errors.Is(err, mirror.ErrNoConsumer) {
+			return err
+		}
+	}
+	return nil
+}
+
+// DropConsumer removes a consumer of JOBS by its name; that there is none is no error.
+func (b *Bus) DropConsumer(ctx context.Context, name string) error {
+	ctx, done := b.call(ctx, apiTimeout)
+	defer done()
+	if err := b.deleteConsumer(ctx, name); err != nil {
+		return fmt.Errorf("removing the consumer %s: %w", name, because(ctx, err))
+	}
+	return nil
+}
+
+func (b *Bus) deleteConsumer(ctx context.Context, name string) error {
+	err := consumerError(b.js.DeleteConsumer(ctx, StreamJobs, name))
+	if errors.Is(err, mirror.ErrNoConsumer) {
+		return nil
+	}
+	return err
+}
+
+// BoardConsumers lists the consumers of JOBS that belong to subscribers.
+func (b *Bus) BoardConsumers(ctx context.Context) ([]BoardConsumer, error) {
+	ctx, done := b.call(ctx, 2*apiTimeout)
+	defer done()
+	stream, err := b.js.Stream(ctx, StreamJobs)
+	if err != nil {
+		return nil, fmt.Errorf("listing the consumers of boards: %w", streamError(ctx, err))
+	}
+	var out []BoardConsumer
+	list := stream.ListConsumers(ctx)
+	for info := range list.Info() {
+		if id := info.Config.Metadata[metaSubscriber]; id != "" {
+			out = append(out, BoardConsumer{Name: info.Name, Subscriber: id, Replay: replayOf(info.Config.Metadata)})
+		}
+	}
+	if err := list.Err(); err != nil {
+		return nil, fmt.Errorf("listing the consumers of boards: %w", because(ctx, err))
+	}
+	return out, nil
+}
+
+// consumerInfo asks for a consumer of JOBS. mirror.ErrNoConsumer, ErrNoStream.
+func (b *Bus) consumerInfo(ctx context.Context, name string) (*jetstream.ConsumerInfo, error) {
+	consumer, err := b.js.Consumer(ctx, StreamJobs, name)
+	if err != nil {
+		return nil, consumerError(err)
+	}
+	return consumer.CachedInfo(), nil
+}
+
+func consumerError(err error) error {
+	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound):
+		return mirror.ErrNoConsumer
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return ErrNoStream
+	}
+	return err
+}
+
+func replayOf(metadata map[string]string) int {
+	n, err := strconv.Atoi(strings.TrimSpace(metadata[metaReplay]))
+	if err != nil {
+		return 0
+	}
+	return n
+}
