@@ -109,3 +109,9 @@ type Login struct {
 	// Host is where it comes from, as the server saw it.
 	Host string
 }
+
+// UnknownConnections is the error of a choice of employers that are not there, by id.
+type UnknownConnections []string
+
+// Error names them.
+func (u UnknownConnections) Error() string { return "no such connections: " + strings.Join(u, ", ") }
