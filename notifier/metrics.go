@@ -28,6 +28,7 @@ type metrics struct {
 	expired                                prometheus.Counter
 	failures                               *prometheus.CounterVec
 	records                                recordMetrics
+	boards                                 boardMetrics
 }
 
 // newMetrics registers those of records only where there are any.
@@ -50,6 +51,7 @@ func newMetrics(r prometheus.Registerer, records bool) (*metrics, error) {
 		expired:  counter("expired_total", "Jobs closed long ago that were removed from the stream."),
 		failures: counters("failures_total", "Failed attempts to work, by the part that failed.", "part"),
 		records:  newRecordMetrics(),
+		boards:   newBoardMetrics(),
 	}
 	for _, t := range []events.Type{
 		events.JobPublished, events.JobUpdated, events.JobClosed, events.ConnectionSynced, events.ConnectionDegraded,
@@ -70,6 +72,7 @@ func newMetrics(r prometheus.Registerer, records bool) (*metrics, error) {
 		m.outboxRows, m.outboxAge, m.held, m.leaseHeld, m.published, m.changedLag, m.committedLag, m.resyncs, m.repairs,
 		m.repaired, m.dropped, m.expired, m.failures,
 	}
+	collectors = append(collectors, m.boards.collectors()...)
 	if records {
 		collectors = append(collectors, m.records.collectors()...)
 	}
@@ -115,6 +118,26 @@ func (m recordMetrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.waiting, m.behind, m.published, m.failures, m.bare, m.refused, m.purges, m.rebuilds,
 	}
+}
+
+// boardMetrics are those of the keeper of boards' consumers.
+type boardMetrics struct {
+	subscribers             prometheus.Gauge
+	lost, finished, removed prometheus.Counter
+}
+
+func newBoardMetrics() boardMetrics {
+	return boardMetrics{
+		subscribers: gauge("board_subscribers", "Job boards that have a consumer of their own."),
+		lost:        counter("board_consumers_lost_total", "Consumers of boards that NATS had lost and that began anew."),
+		finished: counter("board_consumers_finished_total",
+			"Consumers of boards that were made or changed here because the gateway that was asked to could not."),
+		removed: counter("board_consumers_removed_total", "Consumers that belonged to no board any more and were removed."),
+	}
+}
+
+func (m boardMetrics) collectors() []prometheus.Collector {
+	return []prometheus.Collector{m.subscribers, m.lost, m.finished, m.removed}
 }
 
 const namespace, subsystem = "ashbridge", "relay"

@@ -10,6 +10,8 @@
 // There a message may come twice, and of several changes in a short time only the last is told; no older state ever
 // follows a newer one, and nothing that is sealed leaves the database. A stream that lost something is filled anew.
 //
+// It also keeps the consumers of job boards: one that NATS lost is made again within AuditEvery, and begins with a snapshot.
+//
 // One process relays, under a lease; others stand by. While NATS or Postgres is away, events wait in the outbox.
 package notifier
 
@@ -35,6 +37,8 @@ type Options struct {
 	// emptied, since nobody would remove from it what is to be forgotten.
 	Records     bool
 	RecordStore RecordStore
+	// BoardStore keeps the job boards whose consumers are looked after; nil for none.
+	BoardStore BoardStore
 	// Owner names this process among those that may relay; it must be unique.
 	Owner string
 	// LeaseTTL is how long the lease outlives its last renewal; 15 s where zero. It is renewed three times as often.
@@ -44,7 +48,7 @@ type Options struct {
 	// RecordIdle is the pause between two looks for changed records while there are none, 500 ms where zero; a fifth of it
 	// while there are.
 	RecordIdle time.Duration
-	// AuditEvery is the pause between two looks at the stream's state; 10 s where zero.
+	// AuditEvery is the pause between two looks at the stream's state, and at the boards' consumers; 10 s where zero.
 	AuditEvery time.Duration
 	// ExpireEvery is the pause between two looks for jobs that were closed longer than mirror.ClosedKept ago, which
 	// leave the stream; 1 h where zero. The first look is soon after this process began to relay.
@@ -132,6 +136,9 @@ func (n *Notifier) Run(ctx context.Context) error {
 	n.runLease(ctx, func(ctx context.Context) {
 		var beside sync.WaitGroup
 		beside.Go(func() { n.runRecords(ctx, wakeRecords) })
+		if n.BoardStore != nil {
+			beside.Go(func() { n.runBoards(ctx) })
+		}
 		newRelay(n, wake).run(ctx)
 		beside.Wait()
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/bebitcoiner/ashbridge/internal/boards"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 )
 
@@ -58,4 +59,13 @@ type RecordStore interface {
 	StreamStateOf(ctx context.Context, stream string) (mirror.StreamState, error)
 	// PutStreamState notes the state of a stream.
 	PutStreamState(ctx context.Context, stream string, s mirror.StreamState) error
+}
+
+// BoardStore keeps the job boards that have a consumer of their own.
+type BoardStore interface {
+	boards.Store
+	// ActiveSubscribers returns all that are not revoked.
+	ActiveSubscribers(ctx context.Context) ([]mirror.Subscriber, error)
+	// Subscriber returns one, revoked ones too. mirror.ErrNotFound.
+	Subscriber(ctx context.Context, id string) (mirror.Subscriber, error)
 }

@@ -10,7 +10,7 @@ import (
 func Notifier(p Parts, published func(events.Event, mirror.Outgoing)) (*notifier.Notifier, error) {
 	return notifier.New(notifier.Options{
 		Store: p.DB.Notifier(), Bus: p.Bus, Owner: p.Owner, LeaseTTL: p.Config.LeaseTTL,
-		Records: p.Config.RecordEvents, RecordStore: p.DB.Notifier(),
+		Records: p.Config.RecordEvents, RecordStore: p.DB.Notifier(), BoardStore: p.DB.Notifier(),
 		Logger: p.Log.With("service", "notifier"), Registerer: p.Registry, OnPublished: published,
 	})
 }

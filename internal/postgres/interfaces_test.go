@@ -23,4 +23,5 @@ var (
 	_ syncer.Store        = postgres.Syncer{}
 	_ syncer.Progress     = postgres.Syncer{}
 	_ notifier.Store      = postgres.Notifier{}
+	_ notifier.BoardStore = postgres.Notifier{}
 )

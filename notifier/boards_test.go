@@ -1,0 +1,193 @@
+package notifier_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bebitcoiner/ashbridge/internal/bus"
+	"github.com/bebitcoiner/ashbridge/internal/bus/bustest"
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/notifier"
+)
+
+// memBoards is the table of subscribers.
+type memBoards struct {
+	mu   sync.Mutex
+	rows map[string]mirror.Subscriber
+}
+
+func (m *memBoards) set(s mirror.Subscriber) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rows[s.ID] = s
+}
+
+func (m *memBoards) get(id string) mirror.Subscriber {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.rows[id]
+}
+
+func (m *memBoards) ActiveSubscribers(context.Context) ([]mirror.Subscriber, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []mirror.Subscriber
+	for _, s := range m.rows {
+		if s.RevokedAt == nil {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+func (m *memBoards) Subscriber(_ context.Context, id string) (mirror.Subscriber, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, ok := m.rows[id]
+	if !ok {
+		return s, fmt.Errorf("subscriber: %w", mirror.ErrNotFound)
+	}
+	return s, nil
+}
+
+func (m *memBoards) SubscriberMade(_ context.Context, s mirror.Subscriber) (mirror.Subscriber, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if row := m.rows[s.ID]; row.SameConsumer(s) && row.RevokedAt == nil && row.MadeAt == nil {
+		now := time.Now()
+		row.MadeAt = &now
+		m.rows[s.ID] = row
+	}
+	return m.rows[s.ID], nil
+}
+
+func (m *memBoards) SubscriberLost(_ context.Context, s mirror.Subscriber) (mirror.Subscriber, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if row := m.rows[s.ID]; row.RevokedAt != nil {
+		return row, mirror.ErrRevoked
+	} else if row.SameConsumer(s) {
+		row.Replay, row.Start, row.MadeAt = row.Replay+1, mirror.Start{Kind: mirror.StartSnapshot}, nil
+		m.rows[s.ID] = row
+	}
+	return m.rows[s.ID], nil
+}
+
+// keeping runs a relay with boards.
+func keeping(t *testing.T, b *bus.Bus, s *memStore, rows ...mirror.Subscriber) (*memBoards, running) {
+	t.Helper()
+	m := &memBoards{rows: map[string]mirror.Subscriber{}}
+	for _, row := range rows {
+		m.set(row)
+	}
+	return m, start(t, s, b, "a", func(o *notifier.Options) { o.BoardStore = m })
+}
+
+// consumers are those of boards, "<name> <replay>".
+func consumers(t *testing.T, b *bus.Bus) []string {
+	t.Helper()
+	list, err := b.BoardConsumers(t.Context())
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, c := range list {
+		out = append(out, fmt.Sprint(c.Name, " ", c.Replay))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func stands(t *testing.T, b *bus.Bus, what string, want ...string) {
+	t.Helper()
+	slices.Sort(want)
+	bustest.Eventually(t, what, func() bool { return slices.Equal(consumers(t, b), want) })
+}
+
+func TestBoardsGetTheirConsumersBack(t *testing.T) {
+	t.Parallel()
+	srv := bustest.StartServer(t)
+	b := bustest.Ready(t, bustest.Connect(t, srv.URL()))
+	s := newStore(t)
+	s.commit("con", "1", 3)
+	one, two := bustest.NewSubscriber(), bustest.NewSubscriber("con")
+	m, r := keeping(t, b, s, one, two)
+	stands(t, b, "what gateways could not make is made", one.User()+" 1", two.User()+" 1")
+	bustest.Eventually(t, "both are noted", func() bool { return m.get(one.ID).MadeAt != nil && m.get(two.ID).MadeAt != nil })
+
+	if err := b.DropConsumer(t.Context(), two.User()); err != nil {
+		t.Fatal(err)
+	}
+	stands(t, b, "a lost one begins anew", one.User()+" 1", two.User()+" 2")
+	if got := m.get(two.ID); got.Start.Kind != mirror.StartSnapshot || got.Replay != 2 {
+		t.Errorf("its row: %+v", got)
+	}
+
+	srv.Stop()
+	srv.Wipe()
+	srv.Start()
+	stands(t, b, "all begin anew where the store was wiped", one.User()+" 2", two.User()+" 3")
+	bustest.Eventually(t, "the loss is counted", func() bool {
+		return r.metric(t, "ashbridge_relay_board_consumers_lost_total") == 3 && r.metric(t, "ashbridge_relay_board_subscribers") == 2
+	})
+}
+
+func TestConsumersOfNobodyAreRemoved(t *testing.T) {
+	t.Parallel()
+	b := bustest.Ready(t, bustest.Connect(t, bustest.StartServer(t).URL()))
+	kept, rotated, revoked, unknown := bustest.NewSubscriber(), bustest.NewSubscriber(), bustest.NewSubscriber(), bustest.NewSubscriber()
+	ahead := bustest.NewSubscriber()
+	ahead.Replay = 7
+	for _, s := range []mirror.Subscriber{kept, rotated, revoked, unknown, ahead} {
+		if err := b.PutSubscriber(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := time.Now()
+	kept.MadeAt, revoked.RevokedAt = &now, &now
+	rotated.Generation, rotated.Start = 2, mirror.Start{Kind: mirror.StartPrevious}
+	restored := ahead // the row comes from an older copy of the database
+	restored.Replay, restored.MadeAt = 3, &now
+	m, r := keeping(t, b, newStore(t), kept, rotated, revoked, restored)
+	stands(t, b, "only what has a row is there", kept.User()+" 1", rotated.User()+" 1", restored.User()+" 4")
+	if got := m.get(kept.ID); got.Replay != 1 {
+		t.Errorf("the row of one that is well: %+v", got)
+	}
+	bustest.Eventually(t, "it is counted", func() bool {
+		return r.metric(t, "ashbridge_relay_board_consumers_removed_total") >= 3 &&
+			r.metric(t, "ashbridge_relay_board_consumers_finished_total") == 1
+	})
+}
+
+// Many changes come from gateways while the keeper looks; when all is quiet, every consumer is as its row says.
+func TestTheKeeperAndAGatewayAgreeInTheEnd(t *testing.T) {
+	t.Parallel()
+	b := bustest.Ready(t, bustest.Connect(t, bustest.StartServer(t).URL()))
+	one := bustest.NewSubscriber()
+	m, _ := keeping(t, b, newStore(t), one)
+	row := one
+	for i := range 40 {
+		switch i % 3 {
+		case 0:
+			row.Replay, row.Start = m.get(one.ID).Replay+1, mirror.Start{Kind: mirror.StartSnapshot}
+		case 1:
+			row.Generation, row.Start, row.Replay = row.Generation+1, mirror.Start{Kind: mirror.StartPrevious}, m.get(one.ID).Replay
+		case 2:
+			if err := b.DropConsumer(t.Context(), row.User()); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		row.MadeAt = nil
+		m.set(row)
+		_ = b.PutSubscriber(t.Context(), row) // what it leaves undone, the keeper does
+	}
+	bustest.Eventually(t, "they agree", func() bool {
+		row := m.get(one.ID)
+		return row.MadeAt != nil && slices.Equal(consumers(t, b), []string{fmt.Sprint(row.User(), " ", row.Replay)})
+	})
+}
