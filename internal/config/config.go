@@ -34,6 +34,9 @@ type Config struct {
 	NATSURL       URL    `env:"NATS_URL" help:"NATS to use, as nats://host:4222, several with commas between them"`
 	NATSAddr      string `env:"NATS_ADDR" envDefault:"127.0.0.1:4222" help:"address on which the embedded NATS listens"`
 	NATSCredsFile string `env:"NATS_CREDS_FILE" help:"NATS credentials file of this service"`
+	// NATSIssuer is the seed of an account key, NATSPublicURL has no user in it.
+	NATSIssuer    ashby.Secret `env:"NATS_ISSUER" help:"seed of the key that lets job boards in at NATS; ashbridge keys issuer makes one"`
+	NATSPublicURL string       `env:"NATS_PUBLIC_URL" help:"the address under which job boards reach NATS, that of NATS_URL where empty"`
 
 	// AshbyURL has no slash at its end.
 	AshbyURL          string        `env:"ASHBY_URL" envDefault:"https://api.ashbyhq.com" help:"address of Ashby's API"`

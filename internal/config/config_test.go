@@ -18,8 +18,11 @@ import (
 )
 
 const (
-	canary   = "canary-password-81f3"
-	database = "postgres://ashbridge:" + canary + "@db.internal/ashbridge?sslmode=verify-full"
+	canary = "canary-password-81f3"
+	// Seeds that nothing was ever signed with.
+	accountSeed = "SAAD3XCMNPFJ4HW7Q67CO6PQCWIEODFJIYWXZMHE2XFSSAKKYEASWJZ634"
+	userSeed    = "SUALGPTUNKLC4IJUM5TVZKGXA5ONV275CHMSBHQ73QWXGQFK6YSQ4KJ6DM"
+	database    = "postgres://ashbridge:" + canary + "@db.internal/ashbridge?sslmode=verify-full"
 )
 
 func load(t *testing.T, environ map[string]string, needs config.Needs, args ...string) (config.Config, error) {
@@ -124,6 +127,13 @@ func TestFlagsWinOverVariables(t *testing.T) {
 			func(c config.Config) any { return c.RecordEvents }, true,
 		},
 		{
+			"issuer of boards",
+			map[string]string{"ASHBRIDGE_NATS_ISSUER_FILE": secretFile(t, accountSeed+"\n"), "ASHBRIDGE_NATS_PUBLIC_URL": "tls://n.example:4222"},
+			nil,
+			func(c config.Config) any { return c.NATSIssuer.Reveal() + c.NATSPublicURL },
+			accountSeed + "tls://n.example:4222",
+		},
+		{
 			"level",
 			map[string]string{"ASHBRIDGE_LOG_LEVEL": "debug"},
 			nil,
@@ -196,6 +206,15 @@ func TestEachFaultSaysWhatToSet(t *testing.T) {
 		{"database of another kind", map[string]string{"ASHBRIDGE_DATABASE_URL": "mysql://u:" + canary + "@h/d"}, nil, "begins with postgres://"},
 		{"database in words", map[string]string{"ASHBRIDGE_DATABASE_URL": "host=h password=" + canary}, nil, "begins with postgres://"},
 		{"NATS", map[string]string{"ASHBRIDGE_NATS_URL": "host:4222"}, nil, "begins with nats://"},
+		{"issuer", map[string]string{"ASHBRIDGE_NATS_ISSUER": canary}, nil, "ASHBRIDGE_NATS_ISSUER is not the seed of a NATS account"},
+		{
+			"issuer of another kind",
+			map[string]string{"ASHBRIDGE_NATS_ISSUER_FILE": secretFile(t, userSeed)},
+			nil,
+			"ashbridge keys issuer",
+		},
+		{"public NATS", map[string]string{"ASHBRIDGE_NATS_PUBLIC_URL": "nats.example.com"}, nil, "begins with nats://"},
+		{"public NATS with a user", map[string]string{"ASHBRIDGE_NATS_PUBLIC_URL": "tls://u:" + canary + "@n"}, nil, "every board is told it"},
 		{"short token", map[string]string{"ASHBRIDGE_ADMIN_TOKEN": "secret"}, nil, "openssl rand -hex 32"},
 		{
 			"token twice",
@@ -303,7 +322,7 @@ func TestEachCommandSaysWhatItNeeds(t *testing.T) {
 func TestPrintedConfigShowsNoSecret(t *testing.T) {
 	t.Parallel()
 	cfg, err := load(t, map[string]string{
-		"HOME": "/home/ann", "ASHBRIDGE_ADMIN_TOKEN": canary, "ASHBRIDGE_DATABASE_URL": database,
+		"HOME": "/home/ann", "ASHBRIDGE_ADMIN_TOKEN": canary, "ASHBRIDGE_DATABASE_URL": database, "ASHBRIDGE_NATS_ISSUER": accountSeed,
 		"ASHBRIDGE_NATS_URL": "nats://" + canary + "@n1:4222,nats://user:" + canary + "@n2:4222",
 	}, config.Up)
 	if err != nil {
@@ -321,7 +340,7 @@ func TestPrintedConfigShowsNoSecret(t *testing.T) {
 		printed = append(printed, fmt.Sprintf(verb, cfg), fmt.Sprintf(verb, &cfg))
 	}
 	for _, text := range printed {
-		if strings.Contains(text, canary) || strings.Contains(text, fmt.Sprintf("%x", canary)) {
+		if strings.Contains(text, canary) || strings.Contains(text, accountSeed) || strings.Contains(text, fmt.Sprintf("%x", canary)) {
 			t.Errorf("a secret is shown: %s", text)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nkeys"
+
 	"github.com/bebitcoiner/ashbridge/ashby"
 )
 
@@ -31,6 +33,8 @@ func (c *Config) judge(in *input) {
 	in.judge("ASHBY_URL", wrongBase(&c.AshbyURL, c.AllowPrivateAshby))
 	in.judge("DATABASE_URL", c.DatabaseURL.wrong("postgres", "postgresql"))
 	in.judge("NATS_URL", c.NATSURL.wrong("nats", "tls", "ws", "wss"))
+	in.judge("NATS_ISSUER", wrongIssuer(c.NATSIssuer))
+	in.judge("NATS_PUBLIC_URL", wrongNATSPublicURL(c.NATSPublicURL))
 	in.judge("POLL_INTERVAL", below(c.PollInterval, minPollInterval))
 	in.judge("LEASE_TTL", below(c.LeaseTTL, minLeaseTTL))
 	in.judge("DATABASE_MAX_CONNS", below(c.DatabaseMaxConns, minConns))
@@ -131,6 +135,29 @@ func (u URL) wrong(schemes ...string) string {
 		if !ok || parsed.Host == "" && parsed.Query().Get("host") == "" && parsed.User == nil {
 			return fmt.Sprintf("is not an address that begins with %s:// and names a host", schemes[0])
 		}
+	}
+	return ""
+}
+
+// wrongIssuer says what is wrong with the key that lets boards in; the value itself is not repeated.
+func wrongIssuer(seed ashby.Secret) string {
+	if seed == "" {
+		return ""
+	}
+	prefix, _, err := nkeys.DecodeSeed([]byte(seed.Reveal()))
+	if err != nil || prefix != nkeys.PrefixByteAccount {
+		return "is not the seed of a NATS account, which has 58 characters and begins with SA: make one with `ashbridge keys issuer FILE`"
+	}
+	return ""
+}
+
+// wrongNATSPublicURL says what is wrong with the address that boards are told.
+func wrongNATSPublicURL(address string) string {
+	if fault := URL(address).wrong("nats", "tls", "ws", "wss"); fault != "" {
+		return fault
+	}
+	if strings.Contains(address, "@") {
+		return "has a user in it, and every board is told it: set it to an address such as nats://host:4222"
 	}
 	return ""
 }
