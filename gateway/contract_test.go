@@ -82,7 +82,7 @@ func TestDocumentListsEveryProblemType(t *testing.T) {
 		errBadRequest, errInvalid, errTooLarge, errHeaderTooLarge, errSlow, errEncodedBody, errBadSignature,
 		errDuplicateKey, errDuplicateEmployer, errOtherOrganization, errPaused, errAmbiguous, errWrongKey,
 		errMissingPermission, errAshbyUnavailable, errUnknownKind, errModuleOff, errModules, errHoldEnded, errBusy,
-		errWebhooksForbidden, errManyReaders,
+		errWebhooksForbidden, errManyReaders, errNoIssuer, errRevoked, errUnknownEmployers, errNotSubscribed, errNoVersion,
 	} {
 		made[p.Type] = true
 	}

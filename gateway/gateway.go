@@ -63,6 +63,12 @@ type Options struct {
 	Feeds       Feeds
 	Bus         Bus
 	Probe       Prober
+	Subscribers Subscribers
+	Boards      Boards
+	// NATSIssuer is the seed of the account key that NATS takes the word of on which board may log in; without it there are
+	// no subscribers. NATSURL is where boards reach NATS.
+	NATSIssuer ashby.Secret
+	NATSURL    string
 	// Webhooks returns what manages the webhook settings of the organization that an API key belongs to.
 	Webhooks   func(key ashby.Secret) (WebhookAdmin, error)
 	Seal       Sealer
@@ -99,6 +105,7 @@ type Gateway struct {
 	conns     *connections
 	seen      *sightings
 	spill     *spill
+	logins    *logins
 	heart     *pulse.Pulse
 	setups    keyedLocks
 	serving   atomic.Bool
@@ -129,6 +136,7 @@ func New(o Options) (*Gateway, error) {
 	g.conns = newConnections(g.hints.add)
 	g.seen = newSightings(o.Inbox.Seen, o.Now, o.Logger)
 	g.spill = newSpill(o.Bus, o.Inbox.Commit, g.hints, o.Logger, m)
+	g.logins = newLogins(o.Subscribers.Credential, o.Now, o.Logger, m)
 	g.heart = pulse.New(o.Heart, "gateway", o.Logger)
 	g.feedStates = newFeedStates(o.Feeds.FeedState, o.Now)
 	g.feedReaders = newFeedReaders()
@@ -155,6 +163,9 @@ func (o *Options) complete() error {
 	missing(o.Feeds == nil, "Feeds")
 	missing(o.Bus == nil, "Bus")
 	missing(o.Probe == nil, "Probe")
+	missing(o.Subscribers == nil, "Subscribers")
+	missing(o.Boards == nil, "Boards")
+	missing(o.NATSIssuer != "" && o.NATSURL == "", "NATSURL")
 	missing(o.Webhooks == nil, "Webhooks")
 	missing(o.Seal == nil, "Seal")
 	missing(o.Logger == nil, "Logger")
@@ -216,6 +227,9 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 		}
 		return nil
 	})
+	if g.opts.NATSIssuer != "" {
+		server.Go(func() error { return g.opts.Boards.ServeLogins(serverCtx, g.opts.NATSIssuer, g.logins.admit) })
+	}
 	server.Go(func() error {
 		<-serverCtx.Done()
 		g.serving.Store(false)

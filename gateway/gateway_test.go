@@ -16,13 +16,13 @@ import (
 
 func TestNewReportsEveryFault(t *testing.T) {
 	t.Parallel()
-	_, err := New(Options{PublicURL: "bridge.example.com", Modules: []string{"offers"}})
+	_, err := New(Options{PublicURL: "bridge.example.com", Modules: []string{"offers"}, NATSIssuer: issuer})
 	if err == nil {
 		t.Fatal("no error")
 	}
 	for _, name := range []string{
 		"Connections", "Jobs", "Records", "Holds", "Diary", "Settings", "Heart", "Webhooks", "Inbox", "Bus", "Probe", "Seal", "Logger", "Registerer",
-		"AdminToken", "PublicURL", "Modules",
+		"AdminToken", "PublicURL", "Modules", "Subscribers", "Boards", "NATSURL",
 	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not in: %v", name, err)

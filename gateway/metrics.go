@@ -58,6 +58,7 @@ type metrics struct {
 	drained   prometheus.Counter
 	drainErr  prometheus.Counter
 	feeds     *prometheus.CounterVec
+	logins    map[loginOutcome]prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -65,7 +66,12 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		Name: "ashbridge_gateway_webhooks_total",
 		Help: "Webhooks by what became of them.",
 	}, []string{"outcome"})
+	logins := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ashbridge_gateway_board_logins_total",
+		Help: "Logins of job boards at NATS by what became of them.",
+	}, []string{"outcome"})
 	m := &metrics{
+		logins: make(map[loginOutcome]prometheus.Counter, len(loginOutcomes)),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ashbridge_gateway_requests_total",
 			Help: "HTTP requests by route and class of status.",
@@ -117,6 +123,9 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	for _, o := range outcomes {
 		m.webhooks[o] = hooks.WithLabelValues(string(o))
 	}
+	for _, o := range loginOutcomes {
+		m.logins[o] = logins.WithLabelValues(string(o))
+	}
 	for _, o := range []string{"published", "failed", "dropped"} {
 		m.hints.WithLabelValues(o)
 	}
@@ -129,7 +138,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.requests, m.durations, hooks, m.batches, m.commits, m.commitErr,
-		m.queue, m.hints, m.lookups, m.drained, m.drainErr, m.feeds,
+		m.queue, m.hints, m.lookups, m.drained, m.drainErr, m.feeds, logins,
 	} {
 		errs = append(errs, reg.Register(c))
 	}

@@ -36,6 +36,8 @@ type problem struct {
 	Connections []string `json:"connections,omitempty"`
 	// Kinds are those that there are.
 	Kinds []string `json:"kinds,omitempty"`
+	// Versions are those of a job that the stream keeps.
+	Versions *versionsJSON `json:"versions,omitempty"`
 	// Steps guide a person through Ashby's pages.
 	Steps []string `json:"steps,omitempty"`
 
@@ -130,6 +132,18 @@ var (
 	errManyReaders = newProblem(http.StatusServiceUnavailable, "many-readers", "Too many readers",
 		"As many documents are being sent as may be at the same time, in all or of this feed. Try again after the seconds "+
 			"in Retry-After, and read a feed by one program at a time.")
+	errNoIssuer = newProblem(http.StatusConflict, "no-issuer", "Job boards cannot log in at NATS",
+		"Make a key with `ashbridge keys issuer FILE`, set ASHBRIDGE_NATS_ISSUER_FILE of every gateway to the file, and configure "+
+			"NATS with the public key that the command prints.")
+	errRevoked = newProblem(http.StatusGone, "revoked", "Subscriber revoked",
+		"This subscriber was shut out for good. Make another one.")
+	errUnknownEmployers = newProblem(http.StatusUnprocessableEntity, "unknown-employers", "Unknown employers",
+		"There are no connections with the ids in connections. Leave them out, or set employers to null for all.")
+	errNotSubscribed = newProblem(http.StatusUnprocessableEntity, "not-subscribed", "Employer not among the subscriber's",
+		"Name a job of one of the connections in connections, which are those that this subscriber gets.")
+	errNoVersion = newProblem(http.StatusUnprocessableEntity, "no-such-version", "Version is not in the stream",
+		"Name a version between those in versions, ask for a time, or ask for a snapshot. Without versions, the stream has no "+
+			"event of this job.")
 	errAshbyUnavailable = newProblem(http.StatusBadGateway, "ashby-unavailable", "Ashby does not answer",
 		"Nothing was stored. Ashby could not be reached or answered nonsense; try again in a minute.")
 )
@@ -138,6 +152,11 @@ var (
 func problemOf(err error) *problem {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p
+	}
+	if unknown, ok := errors.AsType[mirror.UnknownConnections](err); ok {
+		p := *errUnknownEmployers
+		p.Connections = unknown
+		return &p
 	}
 	if f, ok := errors.AsType[*fiber.Error](err); ok {
 		return problemOfStatus(f.Code, err)
@@ -149,6 +168,7 @@ func problemOf(err error) *problem {
 		{mirror.ErrNotFound, errNotFound},
 		{mirror.ErrRemoved, errRemoved},
 		{mirror.ErrEnded, errHoldEnded},
+		{mirror.ErrRevoked, errRevoked},
 		{mirror.ErrDuplicateKey, errDuplicateKey},
 		{mirror.ErrDuplicateEmployer, errDuplicateEmployer},
 		{mirror.ErrUnavailable, errUnavailable},

@@ -75,6 +75,14 @@ func (g *Gateway) routes() []route {
 		{"GET", "/feeds/:token/jobs.rss", anyone, feedTime, g.rssFeed},
 		{"HEAD", "/feeds/:token/jobs.rss", anyone, feedTime, g.rssFeed},
 
+		{"POST", "/v1/subscribers", admin, plainTime, g.forBoards(g.createSubscriber)},
+		{"GET", "/v1/subscribers", admin, plainTime, g.forBoards(g.listSubscribers)},
+		{"GET", "/v1/subscribers/:id", admin, plainTime, g.forBoards(g.showOneSubscriber)},
+		{"PATCH", "/v1/subscribers/:id", admin, plainTime, g.forBoards(g.patchSubscriber)},
+		{"DELETE", "/v1/subscribers/:id", admin, plainTime, g.forBoards(g.revokeSubscriber)},
+		{"POST", "/v1/subscribers/:id/rotate", admin, plainTime, g.forBoards(g.rotateSubscriber)},
+		{"POST", "/v1/subscribers/:id/replay", admin, plainTime, g.forBoards(g.replaySubscriber)},
+
 		{"POST", "/hooks/ashby/:token", signed, hookTime, g.hook},
 		{"POST", "/hooks/ashby/:token/:action", signed, hookTime, g.hook},
 	}

@@ -28,6 +28,8 @@ const (
 	adminToken = "canary-admin-token-5b1c"
 	goodKey    = "canary-ashby-key-0123456789abcdef"
 	publicURL  = "https://bridge.example.com/in"
+	natsURL    = "nats://nats.example.com:4222"
+	issuer     = "canary-issuer-seed-77a0"
 )
 
 // bundle is a running gateway with its surroundings.
@@ -36,6 +38,7 @@ type bundle struct {
 	t        *testing.T
 	store    *fakeStore
 	bus      *fakeBus
+	boards   *fakeBoards
 	prober   *fakeProber
 	admins   *fakeAdmins
 	clock    *fakeClock
@@ -91,7 +94,7 @@ func prepare(t *testing.T, change ...func(*Options)) *bundle {
 	}
 	clock := &fakeClock{t: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}
 	b := &bundle{
-		t: t, clock: clock, store: newFakeStore(clock.now), bus: &fakeBus{}, keyset: keyset,
+		t: t, clock: clock, store: newFakeStore(clock.now), bus: &fakeBus{}, boards: newFakeBoards(clock.now), keyset: keyset,
 		registry: prometheus.NewRegistry(), prober: &fakeProber{answers: map[string]probeAnswer{}},
 		admins: newFakeAdmins(), logs: &logBuffer{}, stopped: make(chan error, 1),
 	}
@@ -103,6 +106,7 @@ func prepare(t *testing.T, change ...func(*Options)) *bundle {
 		Logger:      slog.New(slog.NewJSONHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		StopTimeout: 2 * time.Second,
 	}
+	o.Subscribers, o.Boards, o.NATSIssuer, o.NATSURL = b.boards, b.boards, issuer, natsURL
 	for _, f := range change {
 		f(&o)
 	}
@@ -234,7 +238,7 @@ func (b *bundle) do(r request) (answer, error) {
 // meetFakes puts what the handler did to the fakes before what the test does next in the eyes of the race detector. Long
 // answers are sent by writev, which it does not know.
 func (b *bundle) meetFakes() {
-	for _, mu := range []*sync.Mutex{&b.store.mu, &b.bus.mu, &b.prober.mu, &b.admins.mu} {
+	for _, mu := range []*sync.Mutex{&b.store.mu, &b.bus.mu, &b.prober.mu, &b.admins.mu, &b.boards.mu} {
 		mu.Lock()
 		mu.Unlock() //nolint:staticcheck // the meeting is all
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/bebitcoiner/ashbridge/ashby"
+	"github.com/bebitcoiner/ashbridge/internal/boards"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 )
 
@@ -123,6 +125,43 @@ type Inbox interface {
 	Commit(ctx context.Context, ds []mirror.Delivery) error
 	// Seen notes that an action's setting showed itself, by a ping or a delivery.
 	Seen(ctx context.Context, connection, action string, ping bool) error
+}
+
+// Subscribers keeps the job boards that have an identity of their own at NATS.
+type Subscribers interface {
+	boards.Store
+	// CreateSubscriber stores a subscriber and the SHA-256 of its password; CreatedAt is kept to the microsecond.
+	// mirror.UnknownConnections.
+	CreateSubscriber(ctx context.Context, s mirror.Subscriber, hash []byte) error
+	// Subscriber returns a subscriber, revoked ones too. mirror.ErrNotFound.
+	Subscriber(ctx context.Context, id string) (mirror.Subscriber, error)
+	// Subscribers returns those that are not revoked, by id, after the id given, at most limit.
+	Subscribers(ctx context.Context, after string, limit int) ([]mirror.Subscriber, error)
+	// PatchSubscriber changes name and employers; other employers begin the consumer anew, with a snapshot.
+	// mirror.ErrNotFound, mirror.ErrRevoked, mirror.UnknownConnections.
+	PatchSubscriber(ctx context.Context, id string, p mirror.SubscriberPatch) (mirror.Subscriber, error)
+	// RotateSubscriber begins the next generation, with the SHA-256 of its password. mirror.ErrNotFound, mirror.ErrRevoked.
+	RotateSubscriber(ctx context.Context, id string, hash []byte) (mirror.Subscriber, error)
+	// ReplaySubscriber has the consumer begin anew. mirror.ErrNotFound, mirror.ErrRevoked.
+	ReplaySubscriber(ctx context.Context, id string, start mirror.Start) (mirror.Subscriber, error)
+	// RevokeSubscriber shuts a subscriber out for good. mirror.ErrNotFound, mirror.ErrRevoked.
+	RevokeSubscriber(ctx context.Context, id string) (mirror.Subscriber, error)
+	// Credential returns the SHA-256 of the password with which one generation of a subscriber logs in. mirror.ErrNotFound
+	// for any but the present one of a subscriber that is not revoked; any other error means that it is not known.
+	Credential(ctx context.Context, id string, generation int) ([]byte, error)
+}
+
+// Boards is NATS as far as job boards have to do with it.
+type Boards interface {
+	boards.Bus
+	// SubscriberLag tells how far a subscriber's consumer is. mirror.ErrNoConsumer.
+	SubscriberLag(ctx context.Context, s mirror.Subscriber) (mirror.Lag, error)
+	// JobPlace returns where a version of a job lies in the stream, and which versions of it are kept; the latter also with
+	// mirror.ErrNoVersion, zero where nothing of the job is kept.
+	JobPlace(ctx context.Context, connection, posting string, version int64) (uint64, mirror.Versions, error)
+	// ServeLogins answers who may log in until ctx ends, and returns nil then. admit returns nil for who may,
+	// mirror.ErrDenied for who may not, and any other error where it cannot tell.
+	ServeLogins(ctx context.Context, issuer ashby.Secret, admit func(ctx context.Context, l mirror.Login) error) error
 }
 
 // Bus carries hints, and webhooks while Postgres is down.

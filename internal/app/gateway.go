@@ -1,10 +1,13 @@
 package app
 
 import (
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/gateway"
+	"github.com/bebitcoiner/ashbridge/internal/config"
 )
 
 // A registration waits for its probe, and a person waits for the registration: few tries, soon given up.
@@ -21,6 +24,7 @@ func Gateway(p Parts) (*gateway.Gateway, error) {
 	return gateway.New(gateway.Options{
 		Connections: store, Jobs: store, Records: store, Holds: store, Diary: store, Settings: store, Heart: store,
 		Inbox: store, Feeds: store, Bus: p.Bus, Seal: p.Keys,
+		Subscribers: store, Boards: p.Bus, NATSIssuer: p.Config.NATSIssuer, NATSURL: natsURL(p.Config),
 		Probe: gateway.AshbyProber{NewClient: newClient},
 		Webhooks: func(key ashby.Secret) (gateway.WebhookAdmin, error) {
 			client, err := newClient(key)
@@ -33,4 +37,21 @@ func Gateway(p Parts) (*gateway.Gateway, error) {
 		DefaultPollInterval: p.Config.PollInterval, StopTimeout: p.StopTimeout,
 		Logger: p.Log.With("service", "gateway"), Registerer: p.Registry,
 	})
+}
+
+// natsURL is where job boards reach NATS: as it is set, else where the services do, without their credentials.
+func natsURL(c config.Config) string {
+	if c.NATSPublicURL != "" {
+		return c.NATSPublicURL
+	}
+	servers := strings.Split(c.NATSURL.Reveal(), ",")
+	for i, server := range servers {
+		if parsed, err := url.Parse(strings.TrimSpace(server)); err == nil {
+			parsed.User = nil
+			servers[i] = parsed.String()
+		} else {
+			servers[i] = "" // it may hold a password
+		}
+	}
+	return strings.Join(servers, ",")
 }

@@ -192,7 +192,7 @@ func (w *world) state(t *testing.T) string {
 func (w *world) intrude(t *testing.T) intruder {
 	t.Helper()
 	user := w.mine.User()
-	return intrude(t, w.URL(), nats.UserInfo(user, w.password), nats.CustomInboxPrefix(bus.InboxPrefix(user)))
+	return intrude(t, w.URL(), nats.UserInfo(user, w.password), nats.CustomInboxPrefix(mirror.InboxPrefix(user)))
 }
 
 func TestAHostileBoardIsRefused(t *testing.T) {
@@ -201,7 +201,7 @@ func TestAHostileBoardIsRefused(t *testing.T) {
 	i := w.intrude(t)
 	before := w.state(t)
 	for _, a := range attempts(w.mine.User(), w.others.User()) {
-		if err := i.PublishRequest(a.subject, bus.InboxPrefix(w.mine.User())+".answer", []byte(a.body)); err != nil {
+		if err := i.PublishRequest(a.subject, mirror.InboxPrefix(w.mine.User())+".answer", []byte(a.body)); err != nil {
 			t.Fatal(err)
 		}
 		i.violation(t, a.subject)

@@ -32,20 +32,17 @@ const (
 	sessionMax = 70 * time.Minute
 )
 
-// BoardPermissions are what a board may publish and subscribe to.
-func BoardPermissions(user string) (publish, subscribe []string) {
+// boardPermissions are what a board may publish and subscribe to.
+func boardPermissions(user string) (publish, subscribe []string) {
 	return []string{
 			"$JS.API.CONSUMER.INFO." + StreamJobs + "." + user,
 			"$JS.API.CONSUMER.MSG.NEXT." + StreamJobs + "." + user,
 			"$JS.ACK." + StreamJobs + "." + user + ".>",
 			"$JS.ACK.*.*." + StreamJobs + "." + user + ".>",
 		}, []string{
-			InboxPrefix(user) + ".>",
+			mirror.InboxPrefix(user) + ".>",
 		}
 }
-
-// InboxPrefix is what a board's inboxes begin with.
-func InboxPrefix(user string) string { return "_INBOX_" + user }
 
 // ServeLogins answers the server's questions who may log in, until ctx ends, and returns nil then. admit returns nil for
 // whoever may come in, an error that wraps mirror.ErrDenied for whoever may not, and any other where it cannot tell: then
@@ -57,6 +54,11 @@ func (b *Bus) ServeLogins(
 	if err != nil {
 		return fmt.Errorf("answering logins: %w", err)
 	}
+	public, err := pair.PublicKey()
+	if err != nil {
+		return fmt.Errorf("answering logins: %w", err)
+	}
+	judge := &loginJudge{bus: b, issuer: pair, public: public, admit: admit}
 	var running sync.WaitGroup
 	defer running.Wait()
 	slots := make(chan struct{}, maxLogins)
@@ -69,13 +71,13 @@ func (b *Bus) ServeLogins(
 		}
 		running.Go(func() {
 			defer func() { <-slots }()
-			b.answerLogin(ctx, pair, msg, admit)
+			judge.answer(ctx, msg)
 		})
 	})
 	if err != nil {
 		return fmt.Errorf("answering logins: %w", err)
 	}
-	<-ctx.Done()
+	b.watchDoors(ctx)
 	// Waits for the callback in work, so that none starts when running is waited for.
 	ended := make(chan struct{})
 	sub.SetClosedHandler(func(string) { close(ended) })
@@ -85,30 +87,57 @@ func (b *Bus) ServeLogins(
 	return nil
 }
 
-func (b *Bus) answerLogin(
-	ctx context.Context, pair nkeys.KeyPair, msg *nats.Msg, admit func(ctx context.Context, l mirror.Login) error,
-) {
+// watchDoors says so where a server lets everybody in, at each connection, until ctx ends.
+func (b *Bus) watchDoors(ctx context.Context) {
+	told := uint64(0)
+	for ctx.Err() == nil {
+		generation, _, changed := b.link.state()
+		if generation > told && b.nc.IsConnected() {
+			told = generation
+			if !b.nc.AuthRequired() {
+				b.log.ErrorContext(ctx, "NATS asks nobody for a password, so that every board may do everything: "+
+					"configure it as ops/nats says")
+			}
+		}
+		waitFor(ctx, changed, time.Hour)
+	}
+}
+
+// loginJudge answers the server's questions.
+type loginJudge struct {
+	bus    *Bus
+	issuer nkeys.KeyPair
+	public string
+	admit  func(ctx context.Context, l mirror.Login) error
+}
+
+func (j *loginJudge) answer(ctx context.Context, msg *nats.Msg) {
 	ctx, cancel := context.WithTimeout(ctx, loginTime)
 	defer cancel()
 	request, err := jwt.DecodeAuthorizationRequestClaims(string(msg.Data))
 	if err != nil {
-		b.log.WarnContext(ctx, "a question for a login cannot be read", "error", err)
+		j.bus.log.WarnContext(ctx, "a question for a login cannot be read", "error", err)
+		return
+	}
+	if request.Subject != j.public {
+		j.bus.log.ErrorContext(ctx, "NATS trusts another issuer than this gateway's, so that no board can log in",
+			"at_nats", request.Subject, "here", j.public)
 		return
 	}
 	l := mirror.Login{
 		User: request.ConnectOptions.Username, Password: request.ConnectOptions.Password, Host: request.ClientInformation.Host,
 	}
-	err = admit(ctx, l)
+	err = j.admit(ctx, l)
 	if err != nil && !errors.Is(err, mirror.ErrDenied) {
 		return
 	}
-	answer, err := loginAnswer(pair, request, l.User, err)
+	answer, err := loginAnswer(j.issuer, request, l.User, err)
 	if err != nil {
-		b.log.ErrorContext(ctx, "a login could not be answered", "error", err)
+		j.bus.log.ErrorContext(ctx, "a login could not be answered", "error", err)
 		return
 	}
 	if err := msg.Respond([]byte(answer)); err != nil {
-		b.log.WarnContext(ctx, "a login could not be answered", "error", err)
+		j.bus.log.WarnContext(ctx, "a login could not be answered", "error", err)
 	}
 }
 
@@ -124,7 +153,7 @@ func loginAnswer(pair nkeys.KeyPair, request *jwt.AuthorizationRequestClaims, us
 	claims.Name = user
 	claims.Audience = natsconf.AccountBoards // outside of operator mode, this is the account
 	claims.Expires = time.Now().Add(sessionMin + rand.N(sessionMax-sessionMin)).Unix()
-	publish, subscribe := BoardPermissions(user)
+	publish, subscribe := boardPermissions(user)
 	claims.Pub.Allow.Add(publish...)
 	claims.Sub.Allow.Add(subscribe...)
 	if odd := strings.Trim(user, "abcdefghijklmnopqrstuvwxyz0123456789_-"); odd != "" {

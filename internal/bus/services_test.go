@@ -217,7 +217,7 @@ func TestTheConfigurationRunsAServerOfItsOwn(t *testing.T) {
 	}()
 	var nc *nats.Conn
 	bustest.Eventually(t, "a board logs in", func() bool {
-		nc, err = nats.Connect(srv.ClientURL(), nats.UserInfo(s.User(), "right"), nats.CustomInboxPrefix(bus.InboxPrefix(s.User())))
+		nc, err = nats.Connect(srv.ClientURL(), nats.UserInfo(s.User(), "right"), nats.CustomInboxPrefix(mirror.InboxPrefix(s.User())))
 		return err == nil
 	})
 	defer nc.Close()

@@ -271,7 +271,7 @@ func TestWithoutNATSSubscribersAreLeftAlone(t *testing.T) {
 // board logs in as a job board does, with the plain client.
 func board(t *testing.T, url, user, password string, o ...nats.Option) *nats.Conn {
 	t.Helper()
-	nc, err := nats.Connect(url, append(o, nats.UserInfo(user, password), nats.CustomInboxPrefix(bus.InboxPrefix(user)))...)
+	nc, err := nats.Connect(url, append(o, nats.UserInfo(user, password), nats.CustomInboxPrefix(mirror.InboxPrefix(user)))...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,6 +64,9 @@ func (s Subscriber) SameConsumer(other Subscriber) bool {
 // SubscriberUser is the user of one generation of a subscriber.
 func SubscriberUser(id string, generation int) string { return id + "-" + strconv.Itoa(generation) }
 
+// InboxPrefix is what the inboxes of a user begin with; it may listen to no other subject.
+func InboxPrefix(user string) string { return "_INBOX_" + user }
+
 // ParseSubscriberUser reads what SubscriberUser wrote; ok is false for anything else.
 func ParseSubscriberUser(user string) (id string, generation int, ok bool) {
 	at := strings.LastIndexByte(user, '-')

@@ -18,6 +18,7 @@ var (
 	_ gateway.Settings    = postgres.Gateway{}
 	_ gateway.Heart       = postgres.Gateway{}
 	_ gateway.Feeds       = postgres.Gateway{}
+	_ gateway.Subscribers = postgres.Gateway{}
 	_ syncer.Leases       = postgres.Syncer{}
 	_ syncer.Schedule     = postgres.Syncer{}
 	_ syncer.Store        = postgres.Syncer{}
