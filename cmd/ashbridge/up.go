@@ -24,6 +24,7 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/postgres"
 	"github.com/bebitcoiner/ashbridge/internal/seal"
 	"github.com/bebitcoiner/ashbridge/internal/telemetry"
+	natsconf "github.com/bebitcoiner/ashbridge/ops/nats"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
@@ -146,17 +147,8 @@ func (u *upProcess) openNATS(ctx context.Context) error {
 		Records: u.Config.RecordEvents, Logger: u.Log,
 	}
 	if o.URL == "" {
-		server, err := local.StartNATS(local.NATSOptions{
-			Dir: filepath.Join(u.Config.DataDir, "nats"), Addr: u.Config.NATSAddr, AnyPort: true, Logger: u.Log.With("server", "nats"),
-		})
-		if err != nil {
+		if err := u.startNATS(&o); err != nil {
 			return err
-		}
-		u.closeLater("NATS", server.Stop)
-		o.URL, o.InProcess = server.URL(), server
-		u.say("NATS       %s   stream JOBS, subjects jobs.v1.> and connections.v1.>", server.URL())
-		if o.Records {
-			u.say("           %s   stream RECORDS, subjects records.v1.>", server.URL())
 		}
 	}
 	if err := u.openBus(ctx, o); err != nil {
@@ -165,6 +157,44 @@ func (u *upProcess) openNATS(ctx context.Context) error {
 	if u.Config.NATSURL == "" { // our own server: its streams are there in milliseconds
 		return u.Bus.WaitReady(ctx)
 	}
+	return nil
+}
+
+// startNATS runs a server that asks who connects, and connects as its administrator, since this process is all services.
+func (u *upProcess) startNATS(o *bus.Options) error {
+	secrets, err := loadOrMakeNATSSecrets(filepath.Join(u.Config.DataDir, "nats-accounts.json"))
+	if err != nil {
+		return err
+	}
+	accounts, err := secrets.accounts(u.Config.NATSIssuer)
+	if err != nil {
+		return err
+	}
+	server, err := local.StartNATS(local.NATSOptions{
+		Dir: filepath.Join(u.Config.DataDir, "nats"), Addr: u.Config.NATSAddr, AnyPort: true, Accounts: accounts,
+		Logger: u.Log.With("server", "nats"),
+	})
+	if err != nil {
+		return err
+	}
+	u.closeLater("NATS", server.Stop)
+	u.Config.NATSIssuer = ashby.Secret(secrets.Issuer)
+	if u.Config.NATSPublicURL == "" {
+		u.Config.NATSPublicURL = server.URL()
+	}
+	o.InProcess = server
+	if o.URL, err = accounts.WithCredentials(server.URL(), natsconf.UserAdmin); err != nil {
+		return err
+	}
+	file := filepath.Join(u.Config.DataDir, "nats-admin")
+	if err := keepAdminArguments(file, server.URL(), accounts.Passwords[natsconf.UserAdmin]); err != nil {
+		return err
+	}
+	u.say("NATS       %s   stream JOBS, subjects jobs.v1.> and connections.v1.>", server.URL())
+	if o.Records {
+		u.say("           %s   stream RECORDS, subjects records.v1.>", server.URL())
+	}
+	u.say("           nats $(cat %s) stream subjects JOBS   job boards: POST /v1/subscribers", file)
 	return nil
 }
 

@@ -61,6 +61,7 @@ var homes = map[string][]string{
 	"github.com/santhosh-tekuri/jsonschema/v6": {"schema/events/eventstest"},
 	"golang.org/x/sync":                        {"gateway", "syncer", "notifier", "internal", "cmd/ashbridge"},
 	"golang.org/x/sys":                         {"internal/local"},
+	"golang.org/x/crypto":                      {"internal/local"},
 	"go.uber.org/goleak":                       {"internal/local/localtest"},
 	"github.com/nats-io/jwt/v2":                {"internal/bus"},
 	"github.com/nats-io/nkeys":                 {"internal/bus", "internal/config"},

@@ -136,12 +136,12 @@ func (s *system) agreed(es ...employer) []message {
 	db := s.sql
 	for _, e := range es {
 		s.eventually("Ashby, Postgres and the stream agree", func() error {
-			return agree(s.t.Context(), db, s.nats.URL(), e.id, e.org)
+			return agree(s.t.Context(), db, s.natsURL(), e.id, e.org)
 		})
 	}
 	var ms []message
 	s.eventually("the stream and the log agree", func() (err error) {
-		ms, err = orderly(s.t.Context(), db, s.nats.URL())
+		ms, err = orderly(s.t.Context(), db, s.natsURL())
 		return err
 	})
 	return ms

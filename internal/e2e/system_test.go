@@ -24,11 +24,13 @@ import (
 	"github.com/bebitcoiner/ashbridge/ashby/ashbytest"
 	"github.com/bebitcoiner/ashbridge/internal/app"
 	"github.com/bebitcoiner/ashbridge/internal/bus"
+	"github.com/bebitcoiner/ashbridge/internal/bus/bustest"
 	"github.com/bebitcoiner/ashbridge/internal/config"
 	"github.com/bebitcoiner/ashbridge/internal/local/localtest"
 	"github.com/bebitcoiner/ashbridge/internal/postgres"
 	"github.com/bebitcoiner/ashbridge/internal/seal"
 	"github.com/bebitcoiner/ashbridge/internal/telemetry"
+	natsconf "github.com/bebitcoiner/ashbridge/ops/nats"
 )
 
 // patience is how long a test waits for something that must happen; nothing waits that long unless it is broken.
@@ -48,6 +50,8 @@ type system struct {
 	sql   *sql.DB
 	pg    *pgProxy
 	nats  *localtest.RestartableNATS
+	// accounts are who may connect to NATS; nil where everybody may.
+	accounts *bustest.Accounts
 	logs  *logBuffer
 	reg   *prometheus.Registry
 	cfg   config.Config
@@ -64,7 +68,12 @@ type settings struct {
 	modules []string
 	// records has record events published.
 	records bool
+	// guarded has NATS ask who connects: each service with its own user, and boards.
+	guarded bool
 }
+
+// guarded has NATS ask who connects.
+func guarded(set *settings) { set.guarded = true }
 
 // everything allows all modules and publishes record events.
 func everything(set *settings) { set.modules, set.records = ashby.Modules(), true }
@@ -80,7 +89,7 @@ func start(t testing.TB, change ...func(*settings)) *system {
 	s.sim = ashbytest.New(set.sim)
 	s.ashby = httptest.NewServer(s.sim)
 	t.Cleanup(func() { s.sim.Close(); s.ashby.CloseClientConnections(); s.ashby.Close() })
-	s.nats = localtest.NewRestartableNATS(t)
+	s.startNATS(set.guarded)
 	s.dbURL = localtest.Migrated(t)
 	s.sql = openSQL(t, s.dbURL)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -91,6 +100,9 @@ func start(t testing.TB, change ...func(*settings)) *system {
 		HTTPAddr: ln.Addr().String(), PublicURL: "http://" + ln.Addr().String(), AdminToken: adminToken,
 		AshbyURL: s.ashby.URL, AllowPrivateAshby: true, PollInterval: time.Hour,
 		RequestsPerMinute: set.perMinute, Modules: set.modules, RecordEvents: set.records, LeaseTTL: 3 * time.Second,
+	}
+	if set.guarded {
+		s.cfg.NATSIssuer, s.cfg.NATSPublicURL = s.accounts.Issuer, s.nats.URL()
 	}
 	s.api = &api{t: t, base: s.cfg.PublicURL, token: adminToken, http: &http.Client{Transport: &http.Transport{}, Timeout: patience}}
 	t.Cleanup(s.http.CloseIdleConnections)
@@ -123,20 +135,22 @@ func (s *system) run(ln net.Listener) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := bus.Connect(ctx, bus.Options{
-		URL: s.nats.URL(), Name: "e2e", Logger: log, Records: s.cfg.RecordEvents,
-		MaxBytesJobs: 256 << 20, MaxBytesSpill: 64 << 20, MaxBytesRecords: 256 << 20,
-	})
+	s.parts = app.Parts{Config: s.cfg, DB: db, Keys: keys, Log: log, Registry: s.reg, Owner: "e2e"}
+	connect := func(user string) *bus.Bus {
+		b := s.connectBus(ctx, log, user)
+		closers = append(closers, b.Close)
+		return b
+	}
+	s.parts.Bus = connect(natsconf.UserSyncer)
+	forGateway, forNotifier := s.parts, s.parts
+	if s.accounts != nil { // else one serves all
+		forGateway.Bus, forNotifier.Bus = connect(natsconf.UserGateway), connect(natsconf.UserNotifier)
+	}
+	g, err := app.Gateway(forGateway)
 	if err != nil {
 		t.Fatal(err)
 	}
-	closers = append(closers, b.Close)
-	s.parts = app.Parts{Config: s.cfg, DB: db, Bus: b, Keys: keys, Log: log, Registry: s.reg, Owner: "e2e"}
-	g, err := app.Gateway(s.parts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := app.Notifier(s.parts, nil)
+	n, err := app.Notifier(forNotifier, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,6 +165,44 @@ func (s *system) run(ln net.Listener) {
 			t.Errorf("a service failed: %v\n%s", err, s.logs.tail())
 		}
 	})
+}
+
+// startNATS runs a server until the test ends.
+func (s *system) startNATS(guarded bool) {
+	s.t.Helper()
+	if !guarded {
+		s.nats = localtest.NewRestartableNATS(s.t)
+		return
+	}
+	accounts := bustest.NewAccounts(s.t)
+	s.accounts = &accounts
+	s.nats = localtest.NewGuardedNATS(s.t, &accounts.Accounts)
+}
+
+// natsURL lets the judges see everything.
+func (s *system) natsURL() string {
+	s.t.Helper()
+	if s.accounts == nil {
+		return s.nats.URL()
+	}
+	return s.accounts.As(s.t, s.nats.URL(), natsconf.UserAdmin)
+}
+
+// connectBus connects as a user, where NATS asks for one.
+func (s *system) connectBus(ctx context.Context, log *slog.Logger, user string) *bus.Bus {
+	s.t.Helper()
+	url := s.nats.URL()
+	if s.accounts != nil {
+		url = s.accounts.As(s.t, url, user)
+	}
+	b, err := bus.Connect(ctx, bus.Options{
+		URL: url, Name: "e2e " + user, Logger: log, Records: s.cfg.RecordEvents,
+		MaxBytesJobs: 256 << 20, MaxBytesSpill: 64 << 20, MaxBytesRecords: 256 << 20,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return b
 }
 
 // runSyncer runs a syncer until stopSyncer. Each is new: what the one before it knew in memory is lost, as in a crash.

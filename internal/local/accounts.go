@@ -1,12 +1,17 @@
 package local
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"golang.org/x/crypto/bcrypt"
 
 	natsconf "github.com/bebitcoiner/ashbridge/ops/nats"
 )
@@ -38,10 +43,29 @@ func (a Accounts) apply(config *server.Options) error {
 		if a.Passwords[user] == "" {
 			return fmt.Errorf("user %s has no password", user) // an empty one would be taken for right
 		}
-		set(strings.ToUpper(user)+"_PASSWORD", a.Passwords[user])
+		// Hashed, since the server warns of plain ones; at the least cost, since these are no passwords that people chose.
+		hash, err := bcrypt.GenerateFromPassword([]byte(a.Passwords[user]), bcrypt.MinCost)
+		if err != nil {
+			return fmt.Errorf("hashing the password of %s: %w", user, err)
+		}
+		set(strings.ToUpper(user)+"_PASSWORD", string(hash))
 	}
 	if err := config.ProcessConfigString(vars.String() + natsconf.Accounts); err != nil {
 		return fmt.Errorf("reading the accounts: %w", err)
+	}
+	return nil
+}
+
+// adoptStreams gives the account of the services the streams of a server that knew no accounts: SPILL may hold webhooks that
+// were answered 200. A folder is renamed, or nothing is done.
+func adoptStreams(dir string) error {
+	before := filepath.Join(dir, server.JetStreamStoreDir, server.DEFAULT_GLOBAL_ACCOUNT)
+	after := filepath.Join(dir, server.JetStreamStoreDir, natsconf.AccountServices)
+	if _, err := os.Stat(after); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(before, after); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("moving the streams into their account: %w", err)
 	}
 	return nil
 }

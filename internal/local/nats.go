@@ -74,6 +74,11 @@ func StartNATS(opts NATSOptions) (_ *NATS, err error) {
 	if n.lock, err = LockDir(opts.Dir); err != nil {
 		return nil, err
 	}
+	if opts.Accounts != nil {
+		if err = adoptStreams(opts.Dir); err != nil {
+			return nil, err
+		}
+	}
 	if err = n.launch(config, opts.Logger); err != nil && opts.AnyPort && errors.Is(err, syscall.EADDRINUSE) {
 		config.Port = server.RANDOM_PORT
 		err = n.launch(config, opts.Logger)

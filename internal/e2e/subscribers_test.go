@@ -1,0 +1,264 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/bebitcoiner/ashbridge/schema/events"
+)
+
+// subscriberDoc is what the tests look at of a subscriber's document.
+type subscriberDoc struct {
+	ID, Status, URL, User, Password, Consumer string
+	InboxPrefix                               string `json:"inbox_prefix"`
+	Replay, Generation                        int
+	Lag                                       *struct {
+		Pending, Unacknowledged int
+		Oldest                  *time.Time `json:"oldest_unacknowledged_at"`
+	}
+}
+
+// board is a job board on the plain client of NATS, which remembers the latest version of each job.
+type board struct {
+	t        *testing.T
+	s        *system
+	doc      subscriberDoc
+	nc       *nats.Conn
+	versions map[string]int64
+}
+
+// subscribe lets a board in by the API.
+func (s *system) subscribe(t *testing.T, employers ...employer) *board {
+	t.Helper()
+	body := map[string]any{"name": "Board"}
+	if len(employers) > 0 {
+		ids := []string{}
+		for _, e := range employers {
+			ids = append(ids, e.id)
+		}
+		body["employers"] = ids
+	}
+	b := &board{t: t, s: s, versions: map[string]int64{}}
+	s.must(http.StatusCreated, http.MethodPost, "/v1/subscribers", body).decode(t, &b.doc)
+	b.login()
+	return b
+}
+
+// change calls a path of the subscriber.
+func (b *board) change(method, path string, body any) {
+	b.t.Helper()
+	password := b.doc.Password
+	b.s.must(http.StatusOK, method, "/v1/subscribers/"+b.doc.ID+path, body).decode(b.t, &b.doc)
+	if path != "/rotate" {
+		b.doc.Password = password
+	}
+}
+
+func (d subscriberDoc) login() (*nats.Conn, error) {
+	return nats.Connect(d.URL, nats.UserInfo(d.User, d.Password), nats.CustomInboxPrefix(d.InboxPrefix), nats.MaxReconnects(-1),
+		nats.ReconnectWait(20*time.Millisecond), nats.IgnoreAuthErrorAbort())
+}
+
+// login connects; a gateway may not answer logins yet.
+func (b *board) login() {
+	b.t.Helper()
+	b.s.eventually("the board logs in", func() (err error) {
+		b.nc, err = b.doc.login()
+		return err
+	})
+	b.t.Cleanup(b.nc.Close)
+}
+
+// fetch takes what there is, and acknowledges it unless it is to come again.
+func (b *board) fetch(acknowledge bool) (got []string, err error) {
+	js, err := jetstream.New(b.nc)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(b.t.Context(), 5*time.Second)
+	defer cancel()
+	c, err := js.Consumer(ctx, events.Stream, b.doc.Consumer)
+	if err != nil {
+		return nil, err
+	}
+	batch, err := c.FetchNoWait(1000)
+	if err != nil {
+		return nil, err
+	}
+	for msg := range batch.Messages() {
+		m := message{Subject: msg.Subject(), Raw: msg.Data()}
+		if err := m.parse(); err != nil {
+			return nil, err
+		}
+		got = append(got, fmt.Sprint(m.Subject, " ", m.Version))
+		if !acknowledge {
+			continue
+		}
+		if strings.HasPrefix(m.Subject, "jobs.") {
+			b.versions[m.Subject] = max(b.versions[m.Subject], m.Version)
+		}
+		if err := msg.DoubleAck(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return got, batch.Error()
+}
+
+// knows waits until the board has every job's latest version, of these employers and of no other.
+func (b *board) knows(es ...employer) {
+	b.t.Helper()
+	want := map[string]int64{}
+	for subject, m := range folded(b.s.agreed(es...)) {
+		for _, e := range es {
+			if strings.Contains(subject, "."+e.id) {
+				want[subject] = m.Version
+			}
+		}
+	}
+	b.s.eventually("the board knows every job", func() error {
+		if _, err := b.fetch(true); err != nil {
+			return err
+		}
+		if len(b.versions) != len(want) {
+			return fmt.Errorf("%d jobs instead of %d", len(b.versions), len(want))
+		}
+		for subject, version := range want {
+			if b.versions[subject] != version {
+				return fmt.Errorf("%s is at %d instead of %d", subject, b.versions[subject], version)
+			}
+		}
+		return nil
+	})
+}
+
+// TestBoardsOfTheirOwn has the whole system under the accounts of ops/nats, each service as its own user, and follows a
+// board through all that can happen to it.
+func TestBoardsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	s, acme := seeded(t, 6, guarded)
+	org := s.sim.AddOrganization("beta", "Beta AG")
+	org.Generate(3)
+	beta := s.connect(org, "beta-1")
+	s.synced(beta)
+	s.agreed(acme, beta)
+
+	b := s.subscribe(t, acme)
+	b.knows(acme)
+	p := first(t, acme.org)
+	acme.org.Retitle(p.ID, "Second title")
+	s.agreed(acme)
+	b.knows(acme)
+
+	// What is not acknowledged when the password changes comes to the new user.
+	acme.org.Retitle(p.ID, "Third title")
+	subject := events.JobSubject(acme.id, p.ID)
+	third := folded(s.agreed(acme))[subject].Version
+	s.eventually("the third title arrives", func() error {
+		if got, err := b.fetch(false); err != nil || len(got) != 1 {
+			return fmt.Errorf("%q, %w", got, err)
+		}
+		return nil
+	})
+	old, oldConn := b.doc, b.nc
+	b.change(http.MethodPost, "/rotate", nil)
+	if b.doc.User == old.User || b.doc.Password == old.Password || b.doc.Replay != old.Replay {
+		t.Errorf("rotated to %+v", b.doc)
+	}
+	if _, err := old.login(); !errors.Is(err, nats.ErrAuthorization) {
+		t.Errorf("the old password: %v", err)
+	}
+	if _, err := (&board{t: t, s: s, doc: old, nc: oldConn}).fetch(false); err == nil {
+		t.Error("the old connection still fetches")
+	}
+	b.login()
+	b.knows(acme)
+	if b.versions[subject] != third {
+		t.Errorf("version %d instead of %d", b.versions[subject], third)
+	}
+
+	// Replays, and another choice of employers.
+	b.change(http.MethodPost, "/replay", map[string]any{
+		"job": map[string]any{"connection": acme.id, "posting": p.ID, "version": third - 1},
+	})
+	if got, err := b.fetch(true); err != nil || len(got) != 2 || got[0] != fmt.Sprint(subject, " ", third-1) || b.doc.Replay != 2 {
+		t.Errorf("replayed %q, %v, replay %d", got, err, b.doc.Replay)
+	}
+	b.change(http.MethodPatch, "", map[string]any{"employers": nil})
+	b.knows(acme, beta)
+	if b.doc.Replay != 3 {
+		t.Errorf("replay %d", b.doc.Replay)
+	}
+}
+
+// TestBoardsOutliveOutages loses NATS's store, then Postgres, and ends with a revocation.
+func TestBoardsOutliveOutages(t *testing.T) {
+	t.Parallel()
+	s, acme := seeded(t, 6, guarded)
+	b := s.subscribe(t)
+	b.knows(acme)
+
+	s.nats.Stop()
+	s.nats.Wipe()
+	s.nats.Start()
+	b.versions = map[string]int64{}
+	b.knows(acme) // the connection came back by itself, and the consumer with another replay number
+	b.s.must(http.StatusOK, http.MethodGet, "/v1/subscribers/"+b.doc.ID, nil).decode(t, &b.doc)
+	if b.doc.Replay < 2 || b.doc.Status != "active" {
+		t.Errorf("after the loss: %+v", b.doc)
+	}
+	s.eventually("the list says that nothing waits", func() error {
+		var page struct{ Subscribers []subscriberDoc }
+		s.must(http.StatusOK, http.MethodGet, "/v1/subscribers", nil).decode(t, &page)
+		if len(page.Subscribers) != 1 || page.Subscribers[0].Lag == nil ||
+			page.Subscribers[0].Lag.Pending+page.Subscribers[0].Lag.Unacknowledged != 0 || page.Subscribers[0].Lag.Oldest != nil {
+			return fmt.Errorf("%+v", page)
+		}
+		return nil
+	})
+
+	s.pg.cut()
+	b.login() // from the gateway's memory
+	if _, err := b.fetch(true); err != nil {
+		t.Errorf("without Postgres: %v", err)
+	}
+	s.pg.restore()
+	s.eventually("the gateway has its database back", func() error {
+		r, err := s.call(http.MethodGet, "/v1/subscribers", nil)
+		if err == nil && r.Status != http.StatusOK {
+			err = fmt.Errorf("%d", r.Status)
+		}
+		return err
+	})
+
+	password := b.doc.Password
+	b.change(http.MethodDelete, "", nil)
+	b.doc.Password = password
+	if _, err := b.fetch(true); err == nil {
+		t.Error("a revoked board still fetches")
+	}
+	s.eventually("a revoked board is refused", func() error {
+		nc, err := b.doc.login()
+		if err == nil {
+			nc.Close()
+			return errors.New("it logs in")
+		}
+		if !errors.Is(err, nats.ErrAuthorization) {
+			return err
+		}
+		return nil
+	})
+	for _, secret := range []string{password, s.accounts.Issuer.Reveal()} {
+		if bytes.Contains(s.logs.bytes(), []byte(secret)) {
+			t.Error("a secret is in the log")
+		}
+	}
+}
