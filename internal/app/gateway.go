@@ -44,14 +44,14 @@ func natsURL(c config.Config) string {
 	if c.NATSPublicURL != "" {
 		return c.NATSPublicURL
 	}
-	servers := strings.Split(c.NATSURL.Reveal(), ",")
-	for i, server := range servers {
-		if parsed, err := url.Parse(strings.TrimSpace(server)); err == nil {
-			parsed.User = nil
-			servers[i] = parsed.String()
-		} else {
-			servers[i] = "" // it may hold a password
+	var servers []string
+	for server := range strings.SplitSeq(c.NATSURL.Reveal(), ",") {
+		parsed, err := url.Parse(strings.TrimSpace(server))
+		if err != nil {
+			continue // it may hold a password
 		}
+		parsed.User = nil
+		servers = append(servers, parsed.String())
 	}
 	return strings.Join(servers, ",")
 }

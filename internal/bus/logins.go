@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"time"
 
@@ -35,13 +34,13 @@ const (
 // boardPermissions are what a board may publish and subscribe to.
 func boardPermissions(user string) (publish, subscribe []string) {
 	return []string{
-			"$JS.API.CONSUMER.INFO." + StreamJobs + "." + user,
-			"$JS.API.CONSUMER.MSG.NEXT." + StreamJobs + "." + user,
-			"$JS.ACK." + StreamJobs + "." + user + ".>",
-			"$JS.ACK.*.*." + StreamJobs + "." + user + ".>",
-		}, []string{
-			mirror.InboxPrefix(user) + ".>",
-		}
+		"$JS.API.CONSUMER.INFO." + StreamJobs + "." + user,
+		"$JS.API.CONSUMER.MSG.NEXT." + StreamJobs + "." + user,
+		"$JS.ACK." + StreamJobs + "." + user + ".>",
+		"$JS.ACK.*.*." + StreamJobs + "." + user + ".>",
+	}, []string{
+		mirror.InboxPrefix(user) + ".>",
+	}
 }
 
 // ServeLogins answers the server's questions who may log in, until ctx ends, and returns nil then. admit returns nil for
@@ -149,6 +148,9 @@ func loginAnswer(pair nkeys.KeyPair, request *jwt.AuthorizationRequestClaims, us
 		answer.Error = mirror.ErrDenied.Error()
 		return answer.Encode(pair)
 	}
+	if !isToken(user) {
+		return "", fmt.Errorf("user %q cannot be a part of a subject", user)
+	}
 	claims := jwt.NewUserClaims(request.UserNkey)
 	claims.Name = user
 	claims.Audience = natsconf.AccountBoards // outside of operator mode, this is the account
@@ -156,9 +158,6 @@ func loginAnswer(pair nkeys.KeyPair, request *jwt.AuthorizationRequestClaims, us
 	publish, subscribe := boardPermissions(user)
 	claims.Pub.Allow.Add(publish...)
 	claims.Sub.Allow.Add(subscribe...)
-	if odd := strings.Trim(user, "abcdefghijklmnopqrstuvwxyz0123456789_-"); odd != "" {
-		return "", fmt.Errorf("user %q cannot be a part of a subject", user)
-	}
 	var err error
 	if answer.Jwt, err = claims.Encode(pair); err != nil {
 		return "", err

@@ -1,9 +1,12 @@
 package bus_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,8 +14,10 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/bus/bustest"
+	"github.com/bebitcoiner/ashbridge/internal/local/localtest"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 	natsconf "github.com/bebitcoiner/ashbridge/ops/nats"
 )
@@ -244,5 +249,56 @@ func TestIssuers(t *testing.T) {
 	}
 	if err := b.ServeLogins(t.Context(), "nonsense", nil); err == nil {
 		t.Error("logins are answered with nonsense")
+	}
+}
+
+// lines keeps what is logged.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) has(what string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Contains(l.b.Bytes(), []byte(what))
+}
+
+// A server that is set up otherwise than the gateway believes leaves boards outside, or lets everybody do everything: the
+// gateway says so.
+func TestAServerOfAnotherMind(t *testing.T) {
+	t.Parallel()
+	serve := func(url string, issuer ashby.Secret) *lines {
+		t.Helper()
+		log := &lines{}
+		b := bustest.Ready(t, bustest.ConnectOptions(t, bus.Options{URL: url, Logger: slog.New(slog.NewTextHandler(log, nil))}))
+		ctx, cancel := context.WithCancel(t.Context())
+		var serving sync.WaitGroup
+		serving.Go(func() {
+			must(t, b.ServeLogins(ctx, issuer, func(context.Context, mirror.Login) error { return nil }))
+		})
+		t.Cleanup(func() { cancel(); serving.Wait() })
+		return log
+	}
+	other, _, err := bus.NewIssuer()
+	must(t, err)
+	open := serve(bustest.StartServer(t).URL(), ashby.Secret(other))
+	bustest.Eventually(t, "an open door is told of", func() bool { return open.has("asks nobody for a password") })
+
+	accounts := bustest.NewAccounts(t)
+	guarded := localtest.NewGuardedNATS(t, &accounts.Accounts)
+	strange := serve(accounts.As(t, guarded.URL(), natsconf.UserGateway), ashby.Secret(other))
+	if nc, err := nats.Connect(guarded.URL(), nats.UserInfo("sub", "x"), nats.Timeout(20*time.Second)); err == nil {
+		nc.Close()
+		t.Error("somebody came in")
+	}
+	if !strange.has("trusts another issuer") || strange.has("asks nobody") || strange.has(other) {
+		t.Errorf("logged: %s", strange.b.String())
 	}
 }

@@ -52,10 +52,10 @@ type system struct {
 	nats  *localtest.RestartableNATS
 	// accounts are who may connect to NATS; nil where everybody may.
 	accounts *bustest.Accounts
-	logs  *logBuffer
-	reg   *prometheus.Registry
-	cfg   config.Config
-	parts app.Parts
+	logs     *logBuffer
+	reg      *prometheus.Registry
+	cfg      config.Config
+	parts    app.Parts
 	// stopSyncer ends the syncer and returns when nothing of it runs any more; startSyncer begins another one.
 	stopSyncer, startSyncer func()
 	*api
