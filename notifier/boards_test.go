@@ -117,7 +117,8 @@ func TestBoardsGetTheirConsumersBack(t *testing.T) {
 	one, two := bustest.NewSubscriber(), bustest.NewSubscriber("con")
 	m, r := keeping(t, b, s, one, two)
 	stands(t, b, "what gateways could not make is made", one.User()+" 1", two.User()+" 1")
-	bustest.Eventually(t, "both are noted", func() bool { return m.get(one.ID).MadeAt != nil && m.get(two.ID).MadeAt != nil })
+	noted := func() bool { return m.get(one.ID).MadeAt != nil && m.get(two.ID).MadeAt != nil }
+	bustest.Eventually(t, "both are noted", noted)
 
 	if err := b.DropConsumer(t.Context(), two.User()); err != nil {
 		t.Fatal(err)
@@ -126,6 +127,7 @@ func TestBoardsGetTheirConsumersBack(t *testing.T) {
 	if got := m.get(two.ID); got.Start.Kind != mirror.StartSnapshot || got.Replay != 2 {
 		t.Errorf("its row: %+v", got)
 	}
+	bustest.Eventually(t, "it is noted", noted) // until then, a consumer that is missing is one that was never made
 
 	srv.Stop()
 	srv.Wipe()
