@@ -19,7 +19,7 @@ const (
 	boardMaxAckPending = 1000
 	// boardMaxExpires bounds a request for events. Boards ask from another account, where the server forgets the way back
 	// of an answer after response_threshold; see ops/nats/accounts.conf, where that is longer.
-	boardMaxExpires = 5 * time.Minute
+	boardMaxExpires = time.Minute
 
 	// The metadata of a subscriber's consumer: whose it is, and how often it began anew.
 	metaSubscriber = "ashbridge-subscriber"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"testing"
 	"time"
@@ -99,6 +100,12 @@ func TestASubscriberGetsSnapshotAndTailOfItsEmployers(t *testing.T) {
 	if cfg.AckPolicy != jetstream.AckExplicitPolicy || cfg.AckWait != 30*time.Second || cfg.MaxAckPending != 1000 ||
 		cfg.MaxDeliver != -1 || cfg.Metadata["ashbridge-subscriber"] != some.ID || cfg.Metadata["ashbridge-replay"] != "1" {
 		t.Errorf("the consumer has the shape %+v", cfg)
+	}
+	// A request that outlives the server's memory of where its answers go would be answered no more.
+	threshold := regexp.MustCompile(`response_threshold: "(.+?)"`).FindStringSubmatch(natsconf.Accounts)
+	if kept, err := time.ParseDuration(threshold[1]); err != nil || cfg.MaxRequestExpires < 30*time.Second ||
+		kept < cfg.MaxRequestExpires+20*time.Second {
+		t.Errorf("requests may wait for %s, their way back is kept for %s", cfg.MaxRequestExpires, threshold[1])
 	}
 	list, err := b.BoardConsumers(t.Context())
 	if err != nil || len(list) != 2 {
