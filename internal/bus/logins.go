@@ -33,14 +33,13 @@ const (
 
 // boardPermissions are what a board may publish and subscribe to.
 func boardPermissions(user string) (publish, subscribe []string) {
-	return []string{
+	publish = []string{
 		"$JS.API.CONSUMER.INFO." + StreamJobs + "." + user,
 		"$JS.API.CONSUMER.MSG.NEXT." + StreamJobs + "." + user,
 		"$JS.ACK." + StreamJobs + "." + user + ".>",
 		"$JS.ACK.*.*." + StreamJobs + "." + user + ".>",
-	}, []string{
-		mirror.InboxPrefix(user) + ".>",
 	}
+	return publish, []string{mirror.InboxPrefix(user) + ".>"}
 }
 
 // ServeLogins answers the server's questions who may log in, until ctx ends, and returns nil then. admit returns nil for
