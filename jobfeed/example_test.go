@@ -33,8 +33,8 @@ func ExampleOpen() {
 		return
 	}
 	defer func() { _ = feed.Close() }()
-	err = feed.Subscribe(ctx, func(_ context.Context, e jobfeed.Event) error {
-		log.Info("an event", "type", e.Type, "job", e.Key(), "version", e.Version)
+	err = feed.Subscribe(ctx, func(ctx context.Context, e jobfeed.Event) error {
+		log.InfoContext(ctx, "an event", "type", e.Type, "job", e.Key(), "version", e.Version)
 		return nil
 	})
 	if err != nil {

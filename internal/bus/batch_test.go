@@ -106,7 +106,8 @@ func TestPublishBatchRefusals(t *testing.T) {
 	if _, err := b.PublishBatch(t.Context(), many(bus.MaxBatch+1), 0); err == nil {
 		t.Error("a batch above the limit was taken")
 	}
-	same := []bus.Msg{msg("jobs.v1.c.1", "same", 1), msg("jobs.v1.c.2", "same", 1)}
+	same := many(20)
+	same[19].ID = same[0].ID
 	if _, err := b.PublishBatch(t.Context(), same, 0); !errors.Is(err, bus.ErrDuplicate) {
 		t.Errorf("one id twice in a batch: %v", err)
 	}
@@ -156,6 +157,27 @@ func TestFullStreamRefusesAndKeeps(t *testing.T) {
 		if i > 20 {
 			t.Fatal("SPILL never filled")
 		}
+	}
+}
+
+// A few messages go one by one: where the stream refuses one, those before it may be there, and the error says so.
+func TestAFewMessagesAreStoredInPart(t *testing.T) {
+	t.Parallel()
+	srv := bustest.StartServer(t)
+	b := bustest.Ready(t, bustest.ConnectOptions(t, bus.Options{URL: srv.URL(), MaxBytesJobs: 32 << 10}))
+	big := msg("jobs.v1.c.3", "big", 1)
+	big.Data = []byte(strings.Repeat("x", 64<<10))
+	msgs := []bus.Msg{msg("jobs.v1.c.1", "1", 1), msg("jobs.v1.c.2", "2", 1), big, msg("jobs.v1.c.4", "4", 1)}
+	_, err := b.PublishBatch(t.Context(), msgs, 0)
+	if !errors.Is(err, bus.ErrUnknownOutcome) {
+		t.Errorf("a part was stored: %v", err)
+	}
+	entries, last, err := b.Tail(t.Context(), 100)
+	if err != nil || last != 2 || len(entries) != 2 || entries[1].ID != "2" {
+		t.Errorf("stored are %v up to %d: %v", entries, last, err)
+	}
+	if last := publish(t, b, 2, msgs[3]); last != 3 {
+		t.Errorf("last = %d", last)
 	}
 }
 
