@@ -2,9 +2,7 @@ package jobfeed
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -64,26 +62,4 @@ func parseSubject(subject string) (connection, posting string, ok bool) {
 		return tokens[2], "", true
 	}
 	return "", "", false
-}
-
-// decode reads a message's body.
-func decode(d delivery) (Event, error) {
-	e := Event{
-		Connection: d.connection, Posting: d.posting, Version: d.version, Sequence: d.sequence, Received: d.received,
-	}
-	if err := json.Unmarshal(d.body, &e.Event); err != nil {
-		return e, fmt.Errorf("reading the envelope: %w", err)
-	}
-	var data any
-	if e.Posting != "" {
-		e.Job = &events.JobData{}
-		data = e.Job
-	} else {
-		e.State = &events.ConnectionData{}
-		data = e.State
-	}
-	if err := json.Unmarshal(e.Data, data); err != nil {
-		return e, fmt.Errorf("reading the data: %w", err)
-	}
-	return e, nil
 }

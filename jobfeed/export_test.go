@@ -16,3 +16,9 @@ func (o Options) Unaudited() Options {
 	o.pace.audit = time.Hour
 	return o
 }
+
+// Calm gives a busy machine more time before a connection is given up.
+func (o Options) Calm() Options {
+	o.pace.heartbeat, o.pace.ping, o.pace.expires = 400*time.Millisecond, 2*time.Second, time.Second
+	return o
+}

@@ -26,16 +26,36 @@ const (
 	password = "ash_sub_secret"
 )
 
-// accounts is a server on which a board may do what the design allows it, and nothing else.
+// accounts is a server on which a board may do what ops/nats/accounts.conf allows it, and nothing else: it has an account
+// of its own, from which it reaches its consumer.
 const accounts = `
-accounts { ASHBRIDGE { jetstream: enabled, users: [
-	{ user: admin, password: admin }
-	{ user: "` + board + `", password: "` + password + `", permissions: {
-		publish: { allow: [
-			"$JS.API.CONSUMER.INFO.JOBS.` + board + `", "$JS.API.CONSUMER.MSG.NEXT.JOBS.` + board + `",
-			"$JS.ACK.JOBS.` + board + `.>", "$JS.ACK.*.*.JOBS.` + board + `.>" ] }
-		subscribe: { allow: ["_INBOX_` + board + `.>"] } } }
-] } }`
+accounts {
+	ASHBRIDGE {
+		jetstream: enabled
+		users: [{ user: admin, password: admin }]
+		exports: [
+			{ service: "$JS.API.CONSUMER.INFO.JOBS.*", accounts: [BOARDS] }
+			{ service: "$JS.API.CONSUMER.MSG.NEXT.JOBS.*", response_type: stream, response_threshold: "90s", accounts: [BOARDS] }
+			{ service: "$JS.ACK.JOBS.>", accounts: [BOARDS] }
+			{ service: "$JS.ACK.*.*.JOBS.>", accounts: [BOARDS] }
+			{ service: "$JS.API.INFO", accounts: [BOARDS] }
+		]
+	}
+	BOARDS {
+		imports: [
+			{ service: { account: ASHBRIDGE, subject: "$JS.API.CONSUMER.INFO.JOBS.*" } }
+			{ service: { account: ASHBRIDGE, subject: "$JS.API.CONSUMER.MSG.NEXT.JOBS.*" } }
+			{ service: { account: ASHBRIDGE, subject: "$JS.ACK.JOBS.>" } }
+			{ service: { account: ASHBRIDGE, subject: "$JS.ACK.*.*.JOBS.>" } }
+			{ service: { account: ASHBRIDGE, subject: "$JS.API.INFO" } }
+		]
+		users: [{ user: "` + board + `", password: "` + password + `", permissions: {
+			publish: { allow: [
+				"$JS.API.CONSUMER.INFO.JOBS.` + board + `", "$JS.API.CONSUMER.MSG.NEXT.JOBS.` + board + `",
+				"$JS.ACK.JOBS.` + board + `.>", "$JS.ACK.*.*.JOBS.` + board + `.>" ] }
+			subscribe: { allow: ["_INBOX_` + board + `.>"] } } }]
+	}
+}`
 
 // world is a NATS server with the stream as Ashbridge makes it, and what was published there.
 type world struct {
