@@ -27,13 +27,14 @@ var forbidden = map[string][]string{
 
 // onlyModule names all that a package may import of this module.
 var onlyModule = map[string][]string{
-	"ashby":           {},
+	"ashby":           {"internal/guard"},
 	"ashby/ashbytest": {"ashby"},
 	"schema/events":   {},
 	"internal/mirror": {"ashby", "schema/events"},
 	"internal/loop":   {},
 	"internal/markup": {},
 	"internal/feed":   {},
+	"internal/guard":  {},
 }
 
 // stdlibOnly are packages without any third party.
