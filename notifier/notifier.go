@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bebitcoiner/ashbridge/internal/bus"
+	"github.com/bebitcoiner/ashbridge/internal/lease"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
@@ -129,11 +130,25 @@ func (n *Notifier) Run(ctx context.Context) error {
 		return err
 	}
 	defer unsubscribe()
-	n.runLease(ctx, func(ctx context.Context) {
+	n.term().Run(ctx, func(ctx context.Context) {
 		var beside sync.WaitGroup
 		beside.Go(func() { n.runRecords(ctx, wakeRecords) })
 		newRelay(n, wake).run(ctx)
 		beside.Wait()
 	})
 	return nil
+}
+
+// term is the lease under which this process relays.
+func (n *Notifier) term() lease.Holder {
+	return lease.Holder{
+		Store: n.Store, Name: LeaseName, Owner: n.Owner, TTL: n.LeaseTTL, Logger: n.Logger,
+		OnHeld: func(held bool) {
+			n.metrics.leaseHeld.Set(0)
+			if held {
+				n.metrics.leaseHeld.Set(1)
+			}
+		},
+		OnFailure: func() { n.metrics.failures.WithLabelValues(failureStore).Inc() },
+	}
 }
