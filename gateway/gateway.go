@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bebitcoiner/ashbridge/ashby"
+	"github.com/bebitcoiner/ashbridge/internal/courier"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 	"github.com/bebitcoiner/ashbridge/internal/pulse"
 )
@@ -63,6 +64,11 @@ type Options struct {
 	Feeds       Feeds
 	Bus         Bus
 	Probe       Prober
+	Receivers   Receivers
+	// SendWebhook posts a message to an endpoint, for a test.
+	SendWebhook func(ctx context.Context, m courier.Message) courier.Result
+	// AllowPrivateEndpoints lets endpoints be plain http and private addresses.
+	AllowPrivateEndpoints bool
 	// Webhooks returns what manages the webhook settings of the organization that an API key belongs to.
 	Webhooks   func(key ashby.Secret) (WebhookAdmin, error)
 	Seal       Sealer
@@ -101,6 +107,7 @@ type Gateway struct {
 	spill     *spill
 	heart     *pulse.Pulse
 	setups    keyedLocks
+	tests     keyedLocks
 	serving   atomic.Bool
 
 	feedStates  *feedStates
@@ -156,6 +163,8 @@ func (o *Options) complete() error {
 	missing(o.Bus == nil, "Bus")
 	missing(o.Probe == nil, "Probe")
 	missing(o.Webhooks == nil, "Webhooks")
+	missing(o.Receivers == nil, "Receivers")
+	missing(o.SendWebhook == nil, "SendWebhook")
 	missing(o.Seal == nil, "Seal")
 	missing(o.Logger == nil, "Logger")
 	missing(o.Registerer == nil, "Registerer")

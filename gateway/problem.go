@@ -117,6 +117,12 @@ var (
 		"Nothing is left to decide: see the hold's outcome.")
 	errBusy = newProblem(http.StatusConflict, "busy", "Already under way",
 		"Another request sets up this connection's webhooks. Try again when it is done.")
+	errTestBusy = newProblem(http.StatusConflict, "busy", "Already under way",
+		"Another test of this endpoint waits for its answer. Try again when it is done.")
+	errNotActive = newProblem(http.StatusConflict, "endpoint-not-active", "Endpoint not active",
+		"Nothing is sent to an endpoint that is paused or disabled. Resume it first.")
+	errTooMany = newProblem(http.StatusUnprocessableEntity, "too-many", "Too many events at once",
+		"More than 100,000 events were published since then. Name a later time, or ask for a snapshot.")
 	errWebhooksForbidden = newProblem(http.StatusUnprocessableEntity, "webhooks-forbidden",
 		"The key may not manage webhooks",
 		"In Ashby, open Admin, Integrations, API Keys, choose the key, Configure API Key Permissions, and tick read "+
@@ -133,6 +139,13 @@ var (
 	errAshbyUnavailable = newProblem(http.StatusBadGateway, "ashby-unavailable", "Ashby does not answer",
 		"Nothing was stored. Ashby could not be reached or answered nonsense; try again in a minute.")
 )
+
+// errUnknownEmployer is an errInvalid that the store alone can find.
+var errUnknownEmployer = func() *problem {
+	p := *errInvalid
+	p.Errors = []fieldFault{{"employers", "each must be the id of a connection that was not removed"}}
+	return &p
+}()
 
 // problemOf turns any error into a problem: the one place where what happened becomes a status.
 func problemOf(err error) *problem {
@@ -151,6 +164,9 @@ func problemOf(err error) *problem {
 		{mirror.ErrEnded, errHoldEnded},
 		{mirror.ErrDuplicateKey, errDuplicateKey},
 		{mirror.ErrDuplicateEmployer, errDuplicateEmployer},
+		{mirror.ErrUnknownEmployer, errUnknownEmployer},
+		{mirror.ErrNotActive, errNotActive},
+		{mirror.ErrTooMany, errTooMany},
 		{mirror.ErrUnavailable, errUnavailable},
 		{errQueueFull, errUnavailable},
 		{ashby.ErrUnauthorized, errWrongKey},

@@ -154,8 +154,9 @@ type ParcelQuery struct {
 
 // Replay says what is to be sent to a receiver again; one of its fields is set.
 type Replay struct {
-	// Snapshot is the latest version of every job.
-	Snapshot bool
+	// Snapshot is the latest version of every job; with OpenOnly, which is for a receiver that is new, without those that
+	// were closed of late.
+	Snapshot, OpenOnly bool
 	// Since is every event from a time on that the log still has.
 	Since time.Time
 	// Failed is what was given up.

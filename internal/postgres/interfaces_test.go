@@ -4,6 +4,7 @@ import (
 	"github.com/bebitcoiner/ashbridge/gateway"
 	"github.com/bebitcoiner/ashbridge/internal/postgres"
 	"github.com/bebitcoiner/ashbridge/notifier"
+	"github.com/bebitcoiner/ashbridge/notifier/webhook"
 	"github.com/bebitcoiner/ashbridge/syncer"
 )
 
@@ -23,4 +24,6 @@ var (
 	_ syncer.Store        = postgres.Syncer{}
 	_ syncer.Progress     = postgres.Syncer{}
 	_ notifier.Store      = postgres.Notifier{}
+	_ gateway.Receivers   = postgres.Gateway{}
+	_ webhook.Store       = postgres.Notifier{}
 )

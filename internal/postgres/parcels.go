@@ -15,6 +15,8 @@ const (
 	// parked is how long a parcel is put off at most that waits behind another of its job. The end of that one makes it due;
 	// this is for the rare case that a person's replay and the sender changed the same job at the same moment.
 	parked = 5 * time.Minute
+	// dueRounds is how often Due looks further, where all that it read is behind others.
+	dueRounds = 20
 	// loggedAttempts is how many attempts of a parcel are kept.
 	loggedAttempts = 20
 )
@@ -52,32 +54,44 @@ type dueRow struct {
 // those in hand are left out. What is behind another of its job is put off until that one is done.
 func (n Notifier) Due(ctx context.Context, rooms []mirror.Room, inHand []int64) ([]mirror.Parcel, error) {
 	const doing = "reading what is due to endpoints"
-	if len(rooms) == 0 {
-		return nil, nil
-	}
-	rows, err := n.due(ctx, rooms, inHand)
-	if err != nil {
-		return nil, wrap(ctx, doing, err)
-	}
-	parcels := make([]mirror.Parcel, 0, len(rows))
-	var behind []dueRow
-	for _, r := range rows {
-		if r.IsBehind {
-			behind = append(behind, r)
-			continue
+	for round := 0; len(rooms) > 0; round++ {
+		rows, err := n.due(ctx, rooms, inHand)
+		if err != nil {
+			return nil, wrap(ctx, doing, err)
 		}
-		p := mirror.Parcel{
-			ID: r.ID, Receiver: r.Receiver, PublishedAt: r.PublishedAt.UTC(), Tries: r.Tries, FirstTriedAt: utc(r.FirstTriedAt),
-			Event: r.outgoing(),
-		}
-		if r.FromListing {
-			if p.Event, err = r.event(); err != nil {
+		parcels := make([]mirror.Parcel, 0, len(rows))
+		var behind []dueRow
+		for _, r := range rows {
+			if r.IsBehind {
+				behind = append(behind, r)
+				continue
+			}
+			p, err := r.parcel()
+			if err != nil {
 				return nil, wrap(ctx, doing, err)
 			}
+			parcels = append(parcels, p)
 		}
-		parcels = append(parcels, p)
+		if err := n.park(ctx, behind); err != nil {
+			return nil, wrap(ctx, "putting deliveries off", err)
+		}
+		// Where all that was read is behind others, what can be sent lies further on.
+		if len(parcels) > 0 || len(behind) == 0 || round == dueRounds {
+			return parcels, nil
+		}
 	}
-	return parcels, wrap(ctx, "putting deliveries off", n.park(ctx, behind))
+	return nil, nil
+}
+
+func (r dueRow) parcel() (p mirror.Parcel, err error) {
+	p = mirror.Parcel{
+		ID: r.ID, Receiver: r.Receiver, PublishedAt: r.PublishedAt.UTC(), Tries: r.Tries, FirstTriedAt: utc(r.FirstTriedAt),
+		Event: r.outgoing(),
+	}
+	if r.FromListing {
+		p.Event, err = r.event()
+	}
+	return p, err
 }
 
 // due reads the rows. An event that left the log is made from its listing if that still has the version.

@@ -32,7 +32,10 @@ func (g Gateway) Replay(ctx context.Context, id string, what mirror.Replay) (mir
 	}
 	switch {
 	case what.Snapshot:
-		return g.replaySnapshot(ctx, r.Receiver)
+		if what.OpenOnly {
+			return g.replaySnapshot(ctx, r.Receiver, 0)
+		}
+		return g.replaySnapshot(ctx, r.Receiver, mirror.ClosedKept)
 	case what.Failed:
 		n, err := affected(g.db.x.ExecContext(ctx, `
 			UPDATE deliveries
@@ -77,15 +80,18 @@ func replaySince(ctx context.Context, tx *sqlx.Tx, r mirror.Receiver, since time
 		r.ID, since, employersArray(r.Employers)))
 }
 
-// replaySnapshot goes through the listings and then the connections, a page a statement.
-func (g Gateway) replaySnapshot(ctx context.Context, r mirror.Receiver) (mirror.Replayed, error) {
+// replaySnapshot goes through the listings, with those that were closed within an age, and then the connections, a page a
+// statement.
+func (g Gateway) replaySnapshot(
+	ctx context.Context, r mirror.Receiver, closed time.Duration,
+) (mirror.Replayed, error) {
 	var total mirror.Replayed
 	for _, page := range []string{snapshotOfJobs, snapshotOfConnections} {
 		after := snapshotRow{}
 		for {
 			var row snapshotRow
 			if err := g.db.x.GetContext(ctx, &row, page, r.ID, after.Connection, after.Posting,
-				employersArray(r.Employers), snapshotPage, mirror.ClosedKept.Seconds()); err != nil {
+				employersArray(r.Employers), snapshotPage, closed.Seconds()); err != nil {
 				return total, wrap(ctx, "queueing a snapshot for an endpoint", err)
 			}
 			total.Queued += row.Queued
@@ -134,8 +140,7 @@ const snapshotOfConnections = `
 			e.type
 		FROM connections c
 		LEFT JOIN events e ON e.connection_id = c.id AND e.posting_id = '' AND e.version = c.event_version
-			AND e.created_at >= now() - make_interval(secs => $6)
-		WHERE c.id > $2 AND CAST($3 AS text) = ''
+		WHERE c.id > $2 AND CAST($3 AS text) = '' AND CAST($6 AS double precision) >= 0
 			AND (CAST($4 AS text[]) IS NULL OR c.id = ANY($4))
 		ORDER BY c.id
 		LIMIT $5
