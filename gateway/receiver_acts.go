@@ -98,7 +98,7 @@ func (g *Gateway) pauseReceiver(c *fiber.Ctx) error {
 		return fmt.Errorf("pausing an endpoint: %w", err)
 	}
 	g.opts.Bus.WakeWebhooks()
-	return g.answerReceiver(c, id, "", nil)
+	return g.answerReceiver(c, id, nil)
 }
 
 // resumeBody is the body of a resumption; there may be none.
@@ -129,7 +129,7 @@ func (g *Gateway) resumeReceiver(c *fiber.Ctx) error {
 		replayed = showReplayed(r)
 	}
 	g.opts.Bus.WakeWebhooks()
-	return g.answerReceiver(c, id, "", replayed)
+	return g.answerReceiver(c, id, replayed)
 }
 
 // replayBody is the body of a replay: one of the three.

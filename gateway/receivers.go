@@ -125,16 +125,16 @@ func (g *Gateway) showOneReceiver(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return g.answerReceiver(c, id, "", nil)
+	return g.answerReceiver(c, id, nil)
 }
 
 // answerReceiver answers with an endpoint as it is now.
-func (g *Gateway) answerReceiver(c *fiber.Ctx, id string, secret ashby.Secret, replayed *replayedJSON) error {
+func (g *Gateway) answerReceiver(c *fiber.Ctx, id string, replayed *replayedJSON) error {
 	v, err := g.opts.Receivers.Receiver(c.UserContext(), id)
 	if err != nil {
 		return fmt.Errorf("reading an endpoint: %w", err)
 	}
-	out := g.showReceiver(v, secret)
+	out := g.showReceiver(v, "")
 	out.Replayed = replayed
 	return writeJSON(c, fiber.StatusOK, out)
 }
@@ -173,7 +173,7 @@ func (g *Gateway) patchReceiver(c *fiber.Ctx) error {
 		return fmt.Errorf("changing an endpoint: %w", err)
 	}
 	g.opts.Bus.WakeWebhooks()
-	return g.answerReceiver(c, id, "", nil)
+	return g.answerReceiver(c, id, nil)
 }
 
 // deleteReceiver forgets an endpoint and its secrets. Nothing more is sent to it, what waits included.

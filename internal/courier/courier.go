@@ -81,6 +81,8 @@ func New(o Options) *Courier {
 				MaxResponseHeaderBytes: 32 << 10,
 				DisableCompression:     true,
 				ForceAttemptHTTP2:      true,
+				// A connection that fell silent is given up; every message would wait for its timeout otherwise.
+				HTTP2: &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second},
 			},
 		},
 	}

@@ -6,6 +6,7 @@ package lease
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -16,6 +17,9 @@ import (
 
 // releaseTimeout bounds the giving up of the lease at the end.
 const releaseTimeout = 2 * time.Second
+
+// ErrLost is the cause of a context that ended because the lease may be another's.
+var ErrLost = errors.New("lease lost")
 
 // Store keeps leases.
 type Store interface {
@@ -38,8 +42,8 @@ type Holder struct {
 	OnFailure func()
 }
 
-// Run calls lead whenever this process holds the lease, with a context that ends when the lease may be another's, until
-// ctx ends.
+// Run calls lead whenever this process holds the lease, with a context that ends, by ErrLost, when the lease may be
+// another's, until ctx ends.
 func (h Holder) Run(ctx context.Context, lead func(ctx context.Context)) {
 	defer h.release(ctx)
 	for ctx.Err() == nil {
@@ -70,14 +74,14 @@ func (h Holder) hold(ctx context.Context, until time.Time, lead func(ctx context
 	h.tell(true)
 	defer h.tell(false)
 
-	leading, stop := context.WithCancel(ctx)
+	leading, stop := context.WithCancelCause(ctx)
 	var renewal sync.WaitGroup
 	renewal.Go(func() {
-		defer stop()
 		h.renew(leading, until)
+		stop(ErrLost)
 	})
 	lead(leading)
-	stop()
+	stop(nil)
 	renewal.Wait()
 	if ctx.Err() == nil {
 		h.Logger.WarnContext(ctx, "lease lost, standing by", "lease", h.Name, "owner", h.Owner)

@@ -170,11 +170,26 @@ func (g Gateway) PatchReceiver(ctx context.Context, id string, p mirror.Receiver
 			id, p.URL, p.Description, p.Employers != nil, employers)); err != nil {
 			return err
 		}
+		if p.Employers != nil && *p.Employers != nil {
+			if err := dropOthers(ctx, tx, id, *p.Employers); err != nil {
+				return err
+			}
+		}
 		if p.URL == nil {
 			return nil
 		}
 		return startAfresh(ctx, tx, id)
 	})
+}
+
+// dropOthers takes back what waits for a receiver of employers that it is not to hear of any more.
+func dropOthers(ctx context.Context, tx *sqlx.Tx, id string, employers []string) error {
+	_, err := affected(tx.ExecContext(ctx, `
+		UPDATE deliveries
+		SET state = 'superseded', finished_at = COALESCE(finished_at, clock_timestamp())
+		WHERE endpoint_id = $1 AND state IN ('pending', 'failed') AND connection_id <> ALL($2)`,
+		id, textArray(employers)))
+	return err
 }
 
 // startAfresh forgets how the receiver answered, and makes due what waits for another try, as if it had not been tried.

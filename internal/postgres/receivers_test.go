@@ -126,6 +126,23 @@ func TestPauseAndResumeBeginAfresh(t *testing.T) {
 	}
 }
 
+// Who is not to hear of an employer any more hears nothing more, what waits included.
+func TestNarrowerFilterTakesBackWhatWaits(t *testing.T) {
+	b := setup(t)
+	b.connect("acme", "beta")
+	b.receive("ep_a")
+	b.post("acme", "p1", "Engineer")
+	b.post("beta", "p2", "Cook")
+	b.publishAll()
+	only := []string{"acme"}
+	b.must(b.g.PatchReceiver(t.Context(), "ep_a", mirror.ReceiverPatch{Employers: &only}))
+	b.post("beta", "p2", "Chef")
+	b.publishAll()
+	if diff := cmp.Diff([]string{"p1 v1 pending", "p2 v1 superseded"}, b.states("ep_a")); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestMaintainPurgesDeliveries(t *testing.T) {
 	b := setup(t)
 	b.connect("acme")

@@ -164,6 +164,50 @@ func TestEventThatCanBeMadeNoMoreIsGivenUp(t *testing.T) {
 	})
 }
 
+// A stop lets messages come to their end for a moment; one that takes longer is cut off and sent again by the next sender.
+// A lost lease cuts off at once.
+func TestStopIsNoCut(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		takes time.Duration
+		lost  bool
+		want  string
+	}{
+		"quick": {time.Second, false, "p v1 delivered"}, "slow": {10 * time.Second, false, "p v1 pending"},
+		"lost": {time.Second, true, "p v1 pending"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s, b := newStore(), newBoards()
+				b.answer = func(ctx context.Context, _ sent) courier.Result {
+					linger(ctx, c.takes)
+					return status(200)
+				}
+				s.receive("one")
+				r := start(t, s, b)
+				after(t, 4900*time.Millisecond) // the lease is renewed every five seconds
+				s.publish("one", "p")
+				s.publish("one", "q")
+				r.wake()
+				synctest.Wait()
+				if c.lost {
+					s.change(func() { s.owner, s.until = "c", time.Now().Add(time.Hour) })
+					after(t, 200*time.Millisecond)
+				}
+				begin := time.Now()
+				r.stop()
+				if took := time.Since(begin); took > 4*time.Second || c.lost && took > 0 {
+					t.Errorf("the stop took %s", took)
+				}
+				if got := s.states("one")[0]; got != c.want {
+					t.Errorf("%s", got)
+				}
+			})
+		})
+	}
+}
+
 func TestOneOfTwoSends(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

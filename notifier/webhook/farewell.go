@@ -13,10 +13,11 @@ import (
 // farewell tells a paused endpoint, once, that it gets nothing more. It may work again by now, and whoever runs it may read
 // its log sooner than ours. One that said it is gone is left in peace.
 func (t *term) farewell(ctx context.Context, e ending) {
-	if e.StatusCode != mirror.PausedFailing || ctx.Err() != nil {
+	t.mu.Lock()
+	if e.StatusCode != mirror.PausedFailing || t.closing || ctx.Err() != nil {
+		t.mu.Unlock()
 		return
 	}
-	t.mu.Lock()
 	now := t.Now()
 	m := courier.Message{URL: e.lane.URL, Secrets: e.lane.signing(now)}
 	t.mu.Unlock()

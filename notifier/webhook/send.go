@@ -38,7 +38,7 @@ func (t *term) start(ctx context.Context) {
 }
 
 func (t *term) startLocked(ctx context.Context) {
-	if ctx.Err() != nil {
+	if t.closing || ctx.Err() != nil {
 		return
 	}
 	now := t.Now()

@@ -2,17 +2,22 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/bebitcoiner/ashbridge/internal/lease"
 	"github.com/bebitcoiner/ashbridge/internal/loop"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 )
 
 const (
+	// grace is how long messages may still come to their end when the process stops, or a third of the lease's life where
+	// that is shorter.
+	grace = 2 * time.Second
 	// lastWords is how long the store may take for what was sent when the term ends.
 	lastWords = 2 * time.Second
 	// backlogEvery is how often what waits is counted.
@@ -40,6 +45,7 @@ type term struct {
 	sending     sync.WaitGroup
 
 	mu      sync.Mutex
+	closing bool // nothing new leaves
 	lanes   map[string]*lane
 	order   []*lane // by id; start goes round
 	turn    int
@@ -59,10 +65,14 @@ func newTerm(s *Sender, signal chan struct{}) *term {
 func (t *term) run(ctx context.Context) {
 	defer t.metrics.showBacklog(mirror.Backlog{}, time.Time{})
 	defer t.settle(ctx)
+	sending, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
 	defer t.sending.Wait()
+	// Beside the loop, which may hang in a call to the store.
+	defer context.AfterFunc(ctx, func() { t.close(ctx, cut) })()
 	wait := loop.Backoff{Min: 50 * time.Millisecond, Max: 5 * time.Second, Jitter: 0.5}
 	for ctx.Err() == nil {
-		err := t.runOnce(ctx)
+		err := t.runOnce(ctx, sending)
 		switch {
 		case err == nil:
 			wait.Reset()
@@ -75,12 +85,25 @@ func (t *term) run(ctx context.Context) {
 	}
 }
 
+// close lets nothing new leave. What is on its way may come to its end for a moment, since whoever took a message that is
+// cut off gets it again; but not where the lease is lost, for another may be sending already.
+func (t *term) close(ctx context.Context, cut func()) {
+	t.mu.Lock()
+	t.closing = true
+	t.mu.Unlock()
+	if errors.Is(context.Cause(ctx), lease.ErrLost) {
+		cut()
+		return
+	}
+	time.AfterFunc(min(grace, t.LeaseTTL/3), cut)
+}
+
 // settle notes what was sent and not noted yet when the term ends. Where the lease is another's by now it does no harm:
 // what is delivered is delivered.
 func (t *term) settle(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer cancel()
-	if err := t.note(ctx); err != nil {
+	if err := t.note(ctx, ctx); err != nil {
 		t.Logger.WarnContext(ctx, "what was sent last is not noted and will be sent again", "error", err)
 	}
 }
@@ -97,8 +120,8 @@ func (t *term) pause(ctx context.Context) {
 }
 
 // runOnce does what is due. What is sent pokes the signal when it is done, so that the next round follows at once.
-func (t *term) runOnce(ctx context.Context) error {
-	if err := t.note(ctx); err != nil {
+func (t *term) runOnce(ctx, sending context.Context) error {
+	if err := t.note(ctx, sending); err != nil {
 		return fmt.Errorf("noting what was sent: %w", err)
 	}
 	receivers, err := t.Store.ActiveReceivers(ctx)
@@ -112,7 +135,7 @@ func (t *term) runOnce(ctx context.Context) error {
 		}
 		t.load(parcels)
 	}
-	t.start(ctx)
+	t.start(sending)
 	if now := time.Now(); !now.Before(t.nextBacklog) {
 		t.nextBacklog = now.Add(backlogEvery)
 		b, err := t.Store.Backlog(ctx)
@@ -125,7 +148,7 @@ func (t *term) runOnce(ctx context.Context) error {
 }
 
 // note tells the store what came of attempts and of endpoints. Should it fail, all is told again.
-func (t *term) note(ctx context.Context) error {
+func (t *term) note(ctx, sending context.Context) error {
 	results, changes, ended := t.news()
 	if len(results) == 0 && len(changes) == 0 {
 		return nil
@@ -140,7 +163,7 @@ func (t *term) note(ctx context.Context) error {
 	}
 	t.noted(results)
 	for _, c := range ended {
-		t.farewell(ctx, c)
+		t.farewell(sending, c)
 	}
 	return nil
 }
@@ -216,6 +239,7 @@ func (t *term) arrange(ctx context.Context, receivers []mirror.Receiver) (rooms 
 				t.Logger.ErrorContext(ctx, "signing secret does not open; nothing is sent to the endpoint", "endpoint", r.ID, "error", err)
 				t.metrics.failures.WithLabelValues(failureSecret).Inc()
 			}
+			t.putBack(l) // the change may have taken it back
 			l.take(r, secrets, err != nil)
 		}
 		if l.health.probing() || l.health.heldAt(now) {
