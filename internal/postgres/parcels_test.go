@@ -2,18 +2,14 @@ package postgres_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jmoiron/sqlx"
 
-	"github.com/bebitcoiner/ashbridge/internal/local/localtest"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
-	"github.com/bebitcoiner/ashbridge/internal/postgres"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
@@ -290,48 +286,4 @@ func TestBacklog(t *testing.T) {
 	if got.Waiting != 1 || got.OldestAt == nil || got.Receivers["active"] != 1 || got.Receivers["paused"] != 1 {
 		t.Errorf("%+v", got)
 	}
-}
-
-// BenchmarkDue reads and notes with 100,000 deliveries waiting, of which most are behind others.
-func BenchmarkDue(b *testing.B) {
-	url := localtest.Database(b)
-	db, err := postgres.Open(b.Context(), postgres.Options{URL: url, AllowUnsafeDurability: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = db.Close() })
-	if err := db.Migrate(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	raw, err := sqlx.Open("postgres", url)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = raw.Close() })
-	n := db.Notifier()
-	if _, err := raw.ExecContext(b.Context(), `
-		INSERT INTO deliveries (endpoint_id, connection_id, posting_id, version, event_id, event_created_at, type, published_at)
-		SELECT 'ep_a', 'acme', 'p' || i % 10000, i / 10000 + 1, gen_random_uuid(), now(), 'job.updated', now()
-		FROM generate_series(0, 99999) AS i`); err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		cycle(b.Context(), b, n)
-	}
-}
-
-func cycle(ctx context.Context, b *testing.B, n postgres.Notifier) {
-	b.Helper()
-	ps, err := n.Due(ctx, []mirror.Room{{Receiver: "ep_a", Limit: 64}}, nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	var os []mirror.ParcelOutcome
-	for _, p := range ps {
-		os = append(os, outcome(p, mirror.ParcelDelivered, 0))
-	}
-	if err := n.NoteParcels(ctx, os, nil); err != nil {
-		b.Fatal(err)
-	}
-	b.ReportMetric(float64(len(ps)), "parcels/op")
 }
