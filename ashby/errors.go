@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/bebitcoiner/ashbridge/internal/guard"
 )
 
 // What a call to Ashby can end with. Compare with errors.Is. Each symptom has one meaning:
@@ -60,7 +62,7 @@ var (
 	ErrRefused = errors.New("the request was refused")
 	// ErrPrivateAddress: the base URL led to an address that is not public, and DefaultHTTPClient was told to refuse
 	// those. It is a fault of the configuration, and no request was sent.
-	ErrPrivateAddress = errors.New("refusing to connect to an address that is not public")
+	ErrPrivateAddress = guard.ErrPrivate
 )
 
 // APIError is a call that failed. Its texts hold nothing of the key.

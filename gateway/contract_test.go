@@ -83,6 +83,7 @@ func TestDocumentListsEveryProblemType(t *testing.T) {
 		errDuplicateKey, errDuplicateEmployer, errOtherOrganization, errPaused, errAmbiguous, errWrongKey,
 		errMissingPermission, errAshbyUnavailable, errUnknownKind, errModuleOff, errModules, errHoldEnded, errBusy,
 		errWebhooksForbidden, errManyReaders, errNoIssuer, errRevoked, errUnknownEmployers, errNotSubscribed, errNoVersion,
+		errTestBusy, errNotActive, errTooMany,
 	} {
 		made[p.Type] = true
 	}

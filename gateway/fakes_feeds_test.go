@@ -34,10 +34,8 @@ type fakeFeeds struct {
 func (s *fakeStore) CreateFeed(_ context.Context, n mirror.NewFeed) (mirror.Feed, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, id := range n.Employers {
-		if c, ok := s.conns[id]; !ok || c.Status == mirror.StatusRemoved {
-			return mirror.Feed{}, mirror.ErrNotFound
-		}
+	if err := s.employersExist(n.Employers); err != nil {
+		return mirror.Feed{}, err
 	}
 	f := mirror.Feed{ID: n.ID, Name: n.Name, Employers: n.Employers, CreatedAt: s.now()}
 	s.feeds = append(s.feeds, &fakeFeed{f, n.TokenHash})

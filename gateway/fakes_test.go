@@ -28,6 +28,7 @@ type fakeStore struct {
 	down    error
 	truth
 	fakeFeeds
+	fakeReceivers
 	// commit, if set, replaces the commit; it may call commitNow.
 	commit func(ctx context.Context, ds []mirror.Delivery) error
 }
@@ -350,7 +351,9 @@ type fakeBus struct {
 	hints   []mirror.Hint
 	spilled []mirror.Delivery
 	wakes   int
-	down    error
+	// webhookWakes counts those of the sender.
+	webhookWakes int
+	down         error
 }
 
 func (b *fakeBus) setDown(err error) {
@@ -402,6 +405,12 @@ func (b *fakeBus) WakeRelay() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.wakes++
+}
+
+func (b *fakeBus) WakeWebhooks() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.webhookWakes++
 }
 
 func (b *fakeBus) published() []mirror.Hint {

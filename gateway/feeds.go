@@ -3,9 +3,8 @@ package gateway
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
+	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -18,8 +17,8 @@ import (
 const (
 	feedIDPrefix    = "feed_"
 	feedTokenPrefix = "ash_feed_"
-	// maxFeedEmployers bounds the employers that a feed names; a feed of all has no bound.
-	maxFeedEmployers = 1000
+	// mostFed bounds the employers that a feed names; a feed of all has no bound.
+	mostFed = 1000
 )
 
 type feedJSON struct {
@@ -73,7 +72,7 @@ func hashFeedToken(token string) []byte {
 type newFeed struct {
 	Name *string `json:"name"`
 	// Employers are connection ids; null or left out for all.
-	Employers *[]string `json:"employers"`
+	Employers json.RawMessage `json:"employers"`
 }
 
 func (g *Gateway) createFeed(c *fiber.Ctx) error {
@@ -82,7 +81,7 @@ func (g *Gateway) createFeed(c *fiber.Ctx) error {
 		return err
 	}
 	var f form
-	out := mirror.NewFeed{Name: f.text("name", body.Name), Employers: feedEmployers(&f, body.Employers)}
+	out := mirror.NewFeed{Name: f.text("name", body.Name), Employers: f.employers(body.Employers, mostFed)}
 	if err := f.err(); err != nil {
 		return err
 	}
@@ -93,30 +92,10 @@ func (g *Gateway) createFeed(c *fiber.Ctx) error {
 	token, hash := newFeedToken()
 	out.ID, out.TokenHash = feedIDPrefix+strings.ReplaceAll(id.String(), "-", ""), hash
 	stored, err := g.opts.Feeds.CreateFeed(c.UserContext(), out)
-	if errors.Is(err, mirror.ErrNotFound) {
-		return invalid("employers", "each must be the id of a connection that is there and not removed")
-	}
 	if err != nil {
 		return fmt.Errorf("storing feed: %w", err)
 	}
 	return writeJSON(c, fiber.StatusCreated, g.showFeed(stored, token))
-}
-
-// feedEmployers checks a choice of employers: nil for all, else at least one, each once.
-func feedEmployers(f *form, chosen *[]string) []string {
-	if chosen == nil {
-		return nil
-	}
-	ids := slices.Compact(slices.Sorted(slices.Values(*chosen)))
-	switch {
-	case len(ids) == 0:
-		f.fault("employers", "it must be null, for all employers, or name at least one")
-	case len(ids) > maxFeedEmployers:
-		f.fault("employers", "it must name at most 1000 connections")
-	case slices.ContainsFunc(ids, func(id string) bool { return !idShape.MatchString(id) }):
-		f.fault("employers", "each must be the id of a connection")
-	}
-	return ids
 }
 
 func (g *Gateway) listFeeds(c *fiber.Ctx) error {

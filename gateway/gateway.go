@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bebitcoiner/ashbridge/ashby"
+	"github.com/bebitcoiner/ashbridge/internal/courier"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 	"github.com/bebitcoiner/ashbridge/internal/pulse"
 )
@@ -69,6 +70,11 @@ type Options struct {
 	// no subscribers. NATSURL is where boards reach NATS.
 	NATSIssuer ashby.Secret
 	NATSURL    string
+	Receivers  Receivers
+	// SendWebhook posts a message to an endpoint, for a test.
+	SendWebhook func(ctx context.Context, m courier.Message) courier.Result
+	// AllowPrivateEndpoints lets endpoints be plain http and private addresses.
+	AllowPrivateEndpoints bool
 	// Webhooks returns what manages the webhook settings of the organization that an API key belongs to.
 	Webhooks   func(key ashby.Secret) (WebhookAdmin, error)
 	Seal       Sealer
@@ -108,6 +114,7 @@ type Gateway struct {
 	logins    *logins
 	heart     *pulse.Pulse
 	setups    keyedLocks
+	tests     keyedLocks
 	serving   atomic.Bool
 
 	feedStates  *feedStates
@@ -167,6 +174,8 @@ func (o *Options) complete() error {
 	missing(o.Boards == nil, "Boards")
 	missing(o.NATSIssuer != "" && o.NATSURL == "", "NATSURL")
 	missing(o.Webhooks == nil, "Webhooks")
+	missing(o.Receivers == nil, "Receivers")
+	missing(o.SendWebhook == nil, "SendWebhook")
 	missing(o.Seal == nil, "Seal")
 	missing(o.Logger == nil, "Logger")
 	missing(o.Registerer == nil, "Registerer")

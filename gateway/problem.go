@@ -119,6 +119,12 @@ var (
 		"Nothing is left to decide: see the hold's outcome.")
 	errBusy = newProblem(http.StatusConflict, "busy", "Already under way",
 		"Another request sets up this connection's webhooks. Try again when it is done.")
+	errTestBusy = newProblem(http.StatusConflict, "busy", "Already under way",
+		"Another test of this endpoint waits for its answer. Try again when it is done.")
+	errNotActive = newProblem(http.StatusConflict, "endpoint-not-active", "Endpoint not active",
+		"Nothing is sent to an endpoint that is paused or disabled. Resume it first.")
+	errTooMany = newProblem(http.StatusUnprocessableEntity, "too-many", "Too many events at once",
+		"More than 100,000 events were published since then. Name a later time, or ask for a snapshot.")
 	errWebhooksForbidden = newProblem(http.StatusUnprocessableEntity, "webhooks-forbidden",
 		"The key may not manage webhooks",
 		"In Ashby, open Admin, Integrations, API Keys, choose the key, Configure API Key Permissions, and tick read "+
@@ -171,6 +177,8 @@ func problemOf(err error) *problem {
 		{mirror.ErrRevoked, errRevoked},
 		{mirror.ErrDuplicateKey, errDuplicateKey},
 		{mirror.ErrDuplicateEmployer, errDuplicateEmployer},
+		{mirror.ErrNotActive, errNotActive},
+		{mirror.ErrTooMany, errTooMany},
 		{mirror.ErrUnavailable, errUnavailable},
 		{errQueueFull, errUnavailable},
 		{ashby.ErrUnauthorized, errWrongKey},

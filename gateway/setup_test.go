@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -41,6 +42,7 @@ type bundle struct {
 	boards   *fakeBoards
 	prober   *fakeProber
 	admins   *fakeAdmins
+	courier  *fakeCourier
 	clock    *fakeClock
 	registry *prometheus.Registry
 	keyset   *seal.Keyset
@@ -96,12 +98,13 @@ func prepare(t *testing.T, change ...func(*Options)) *bundle {
 	b := &bundle{
 		t: t, clock: clock, store: newFakeStore(clock.now), bus: &fakeBus{}, boards: newFakeBoards(clock.now), keyset: keyset,
 		registry: prometheus.NewRegistry(), prober: &fakeProber{answers: map[string]probeAnswer{}},
-		admins: newFakeAdmins(), logs: &logBuffer{}, stopped: make(chan error, 1),
+		admins: newFakeAdmins(), courier: &fakeCourier{}, logs: &logBuffer{}, stopped: make(chan error, 1),
 	}
 	b.prober.set(goodKey, probeAnswer{report: okReport(), postings: []string{"posting-1", "posting-2"}})
 	o := Options{
 		Connections: b.store, Jobs: b.store, Records: b.store, Holds: b.store, Diary: b.store, Settings: b.store, Heart: b.store,
 		Inbox: b.store, Feeds: b.store, Bus: b.bus, Probe: b.prober, Webhooks: b.admins.of, Seal: keyset,
+		Receivers: b.store, SendWebhook: b.courier.send,
 		PublicURL: publicURL, AdminToken: adminToken, Now: clock.now, Registerer: b.registry,
 		Logger:      slog.New(slog.NewJSONHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		StopTimeout: 2 * time.Second,
@@ -238,7 +241,7 @@ func (b *bundle) do(r request) (answer, error) {
 // meetFakes puts what the handler did to the fakes before what the test does next in the eyes of the race detector. Long
 // answers are sent by writev, which it does not know.
 func (b *bundle) meetFakes() {
-	for _, mu := range []*sync.Mutex{&b.store.mu, &b.bus.mu, &b.prober.mu, &b.admins.mu, &b.boards.mu} {
+	for _, mu := range []*sync.Mutex{&b.store.mu, &b.bus.mu, &b.prober.mu, &b.admins.mu, &b.boards.mu, &b.courier.mu} {
 		mu.Lock()
 		mu.Unlock() //nolint:staticcheck // the meeting is all
 	}
@@ -348,4 +351,18 @@ func eventually(t *testing.T, what string, holds func() bool) {
 		case <-tick.C:
 		}
 	}
+}
+
+// newBoard is a board's server that answers what it is told to.
+func newBoard(t *testing.T, answer func(body []byte, h http.Header) int) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		w.WriteHeader(answer(body, r.Header))
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
 }

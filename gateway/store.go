@@ -96,7 +96,7 @@ type Heart interface {
 
 // Feeds keeps the feeds and reads what they show.
 type Feeds interface {
-	// CreateFeed stores a feed and returns it. mirror.ErrNotFound, with nothing stored, where an employer is not connected.
+	// CreateFeed stores a feed and returns it. mirror.UnknownConnections, with nothing stored.
 	CreateFeed(ctx context.Context, f mirror.NewFeed) (mirror.Feed, error)
 	// Feeds returns feeds by id, after the id given, at most limit.
 	Feeds(ctx context.Context, after string, limit int) ([]mirror.Feed, error)
@@ -174,4 +174,29 @@ type Bus interface {
 	DrainSpill(ctx context.Context, commit func(ctx context.Context, ds []mirror.Delivery) error) error
 	// WakeRelay tells the notifier that there are events to publish. Best effort.
 	WakeRelay()
+	// WakeWebhooks tells the sender of webhooks that an endpoint changed or has something due. Best effort.
+	WakeWebhooks()
+}
+
+// Receivers keeps the endpoints that events are posted to, and what is on its way to them.
+type Receivers interface {
+	// CreateReceiver stores an active receiver. mirror.UnknownConnections.
+	CreateReceiver(ctx context.Context, r mirror.Receiver) error
+	// Receivers returns the receivers, by id, after the id given, at most limit.
+	Receivers(ctx context.Context, after string, limit int) ([]mirror.ReceiverView, error)
+	// Receiver returns one. mirror.ErrNotFound, as of all that follows.
+	Receiver(ctx context.Context, id string) (mirror.ReceiverView, error)
+	// PatchReceiver changes one; another address begins with a clean slate. mirror.UnknownConnections.
+	PatchReceiver(ctx context.Context, id string, p mirror.ReceiverPatch) error
+	// RotateReceiver stores a new secret; the one before signs beside it until overlap has passed.
+	RotateReceiver(ctx context.Context, id string, sealed mirror.Sealed, overlap time.Duration) error
+	// PauseReceiver sends nothing more to it; ResumeReceiver makes it active with a clean slate.
+	PauseReceiver(ctx context.Context, id, reason string) error
+	ResumeReceiver(ctx context.Context, id string) error
+	// DeleteReceiver forgets it and its secrets at once.
+	DeleteReceiver(ctx context.Context, id string) error
+	// Replay queues events for it again. mirror.ErrNotActive, mirror.ErrTooMany.
+	Replay(ctx context.Context, id string, what mirror.Replay) (mirror.Replayed, error)
+	// Parcels returns its deliveries, the newest first, at most q.Limit.
+	Parcels(ctx context.Context, q mirror.ParcelQuery) ([]mirror.ParcelView, error)
 }

@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	// maxEmployers bounds a subscriber's choice: each adds two subjects to its consumer.
-	maxEmployers = 500
+	// mostSubscribed bounds a subscriber's choice of employers: each adds two subjects to its consumer.
+	mostSubscribed = 500
 	// settleTime bounds what a request waits for NATS to have the consumer as the row says; the notifier's process does
 	// what is left.
 	settleTime = 4 * time.Second
@@ -55,7 +55,7 @@ func (g *Gateway) createSubscriber(c *fiber.Ctx) error {
 		return err
 	}
 	var f form
-	name, employers := f.boardName(body.Name), f.employers(body.Employers)
+	name, employers := f.boardName(body.Name), f.employers(body.Employers, mostSubscribed)
 	if err := f.err(); err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func (g *Gateway) patchSubscriber(c *fiber.Ctx) error {
 		patch.Name = &name
 	}
 	if body.Employers != nil {
-		employers := f.employers(body.Employers)
+		employers := f.employers(body.Employers, mostSubscribed)
 		patch.Employers = &employers
 	}
 	if err := f.err(); err != nil {
@@ -267,8 +267,8 @@ func (f *form) boardName(v *string) string {
 	return s
 }
 
-// employers checks a choice of employers: null, or nothing, for all, else 1 to 500 ids of connections.
-func (f *form) employers(raw json.RawMessage) []string {
+// employers checks a choice of employers: null, or nothing, for all, else ids of connections, 1 to most of them.
+func (f *form) employers(raw json.RawMessage, most int) []string {
 	const field = "employers"
 	var ids []string
 	if len(raw) == 0 {
@@ -281,8 +281,8 @@ func (f *form) employers(raw json.RawMessage) []string {
 	if ids == nil {
 		return nil
 	}
-	if len(ids) < 1 || len(ids) > maxEmployers {
-		f.fault(field, fmt.Sprintf("it must be null, for all employers, or name 1 to %d connections", maxEmployers))
+	if len(ids) < 1 || len(ids) > most {
+		f.fault(field, fmt.Sprintf("it must be null, for all employers, or name 1 to %d connections", most))
 	}
 	for _, id := range ids {
 		if !idShape.MatchString(id) {

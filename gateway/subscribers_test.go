@@ -90,7 +90,7 @@ func TestASubscriberGetsWhatAClientNeeds(t *testing.T) {
 func TestFaultySubscriptionsAreNamed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	many := make([]string, maxEmployers+1)
+	many := make([]string, mostSubscribed+1)
 	for i := range many {
 		many[i] = fmt.Sprint("c", i)
 	}

@@ -106,6 +106,16 @@ func (k *keyedLocks) lock(ctx context.Context, key string) (unlock func(), err e
 	}
 }
 
+// tryLock does not wait.
+func (k *keyedLocks) tryLock(key string) (unlock func(), ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, isHeld := k.held[key]; isHeld {
+		return nil, false
+	}
+	return k.hold(key), true
+}
+
 // hold is called with the mutex held.
 func (k *keyedLocks) hold(key string) (unlock func()) {
 	if k.held == nil {

@@ -1,9 +1,6 @@
 package notifier
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/bebitcoiner/ashbridge/internal/bus"
@@ -14,39 +11,13 @@ import (
 // maxBatchBytes bounds a batch, so that it passes well within the time a publish may take.
 const maxBatchBytes = 16 << 20
 
-// envelope makes the CloudEvent of a committed event.
-func envelope(o mirror.Outgoing, published time.Time) events.Event {
-	e := events.Event{
-		SpecVersion:     events.SpecVersion,
-		ID:              o.EventID,
-		Source:          "/connections/" + o.Connection,
-		Type:            o.Type,
-		Subject:         o.Posting,
-		Time:            published.UTC(),
-		DataContentType: "application/json",
-		Data:            o.Data,
-	}
-	if e.Subject == "" {
-		e.Subject = o.Connection
-	}
-	return e
-}
-
 func message(o mirror.Outgoing, published time.Time) (bus.Msg, events.Event, error) {
-	e := envelope(o, published)
-	var body bytes.Buffer
-	enc := json.NewEncoder(&body)
-	enc.SetEscapeHTML(false) // descriptions are HTML; escaping would only make them longer
-	if err := enc.Encode(e); err != nil {
-		return bus.Msg{}, e, fmt.Errorf("encoding event %s: %w", o.EventID, err)
+	e := o.Envelope(published)
+	body, err := mirror.EncodeEvent(e)
+	if err != nil {
+		return bus.Msg{}, e, err
 	}
-	return bus.Msg{
-		Subject: o.Subject(),
-		ID:      o.EventID,
-		Version: o.Version,
-		Type:    o.Type,
-		Data:    bytes.TrimSuffix(body.Bytes(), []byte("\n")),
-	}, e, nil
+	return bus.Msg{Subject: o.Subject(), ID: o.EventID, Version: o.Version, Type: o.Type, Data: body}, e, nil
 }
 
 // batch collects messages for one atomic publish.
@@ -81,7 +52,7 @@ func (b *batch) add(o mirror.Outgoing, e events.Event, m bus.Msg) bool {
 func (b *batch) placed(expected uint64) []mirror.Published {
 	ps := make([]mirror.Published, len(b.rows))
 	for i, o := range b.rows {
-		ps[i] = mirror.Published{Outgoing: o, Seq: expected + 1 + uint64(i)}
+		ps[i] = mirror.Published{Outgoing: o, Seq: expected + 1 + uint64(i), At: b.events[i].Time}
 	}
 	return ps
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bebitcoiner/ashbridge/internal/bus"
+	"github.com/bebitcoiner/ashbridge/internal/lease"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
@@ -133,7 +134,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 		return err
 	}
 	defer unsubscribe()
-	n.runLease(ctx, func(ctx context.Context) {
+	n.term().Run(ctx, func(ctx context.Context) {
 		var beside sync.WaitGroup
 		beside.Go(func() { n.runRecords(ctx, wakeRecords) })
 		if n.BoardStore != nil {
@@ -143,4 +144,18 @@ func (n *Notifier) Run(ctx context.Context) error {
 		beside.Wait()
 	})
 	return nil
+}
+
+// term is the lease under which this process relays.
+func (n *Notifier) term() lease.Holder {
+	return lease.Holder{
+		Store: n.Store, Name: LeaseName, Owner: n.Owner, TTL: n.LeaseTTL, Logger: n.Logger,
+		OnHeld: func(held bool) {
+			n.metrics.leaseHeld.Set(0)
+			if held {
+				n.metrics.leaseHeld.Set(1)
+			}
+		},
+		OnFailure: func() { n.metrics.failures.WithLabelValues(failureStore).Inc() },
+	}
 }

@@ -240,6 +240,9 @@ func (r *relay) note(ctx context.Context, ps []mirror.Published) error {
 	for _, p := range ps {
 		delete(r.there, p.EventID)
 	}
+	if len(ps) > 0 {
+		r.Bus.WakeWebhooks()
+	}
 	return nil
 }
 

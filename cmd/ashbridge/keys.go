@@ -13,14 +13,14 @@ import (
 )
 
 func newKeys() *cobra.Command {
-	keys := &cobra.Command{Use: "keys", Short: "Make the keys that seal employers' secrets and let job boards in"}
+	keys := &cobra.Command{Use: "keys", Short: "Make the keys that seal secrets and let job boards in"}
 	keys.AddCommand(newKeysIssuer())
 	keys.AddCommand(&cobra.Command{
 		Use:   "create FILE",
-		Short: "Make a keyset file, for ASHBRIDGE_KEYSET_FILE of gateway and syncer",
-		Long: "Make a keyset file, for ASHBRIDGE_KEYSET_FILE of gateway and syncer.\n\n" +
-			"Back it up apart from the database: without it, no stored API key can be opened again. An existing file is\n" +
-			"left as it is.",
+		Short: "Make a keyset file, for ASHBRIDGE_KEYSET_FILE of gateway, syncer and notifier",
+		Long: "Make a keyset file, for ASHBRIDGE_KEYSET_FILE of gateway, syncer and notifier.\n\n" +
+			"Back it up apart from the database: without it, no stored API key and no signing secret can be opened again.\n" +
+			"An existing file is left as it is.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := seal.Create(args[0]); err != nil {

@@ -12,10 +12,11 @@ import (
 func newNotifier() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "notifier",
-		Short: "Run the relay: committed events onto NATS JetStream",
-		Long:  "Run the relay: committed events onto NATS JetStream.\n\nSeveral may run; one relays, the others stand by.",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return runNotifier(cmd) },
+		Short: "Run the relay: committed events onto NATS JetStream, and to webhook endpoints",
+		Long: "Run the relay: committed events onto NATS JetStream, and to webhook endpoints.\n\n" +
+			"Several may run; one relays and one sends webhooks, the others stand by.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runNotifier(cmd) },
 	}
 	config.RegisterFlags(cmd.Flags())
 	return cmd
@@ -36,6 +37,10 @@ func runNotifier(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
+	w, err := app.Webhooks(p.Parts)
+	if err != nil {
+		return err
+	}
 	log.InfoContext(ctx, "notifier starts", "owner", p.Owner, "admin_address", cfg.AdminAddr)
-	return p.supervise(ctx, p.databaseReady(), n.Run)
+	return p.supervise(ctx, p.databaseReady(), n.Run, w.Run)
 }

@@ -267,7 +267,7 @@ func (u *upProcess) openDemo(ctx context.Context) error {
 		return err
 	}
 	u.demo = d
-	u.Config.AshbyURL, u.Config.AllowPrivateAshby = d.url(), true
+	u.Config.AshbyURL, u.Config.AllowPrivateAshby, u.Config.AllowPrivateEndpoints = d.url(), true, true
 	u.say("Ashby      %s   simulated, %d postings", d.url(), len(d.org.Postings()))
 	return nil
 }
@@ -291,9 +291,13 @@ func (u *upProcess) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	webhooks, err := app.Webhooks(u.Parts)
+	if err != nil {
+		return err
+	}
 	parts := []runner{
 		func(ctx context.Context) error { return gateway.Run(ctx, u.gate) },
-		syncer.Run, notifier.Run,
+		syncer.Run, notifier.Run, webhooks.Run,
 		func(ctx context.Context) error { return app.Maintain(ctx, u.Parts) },
 	}
 	if u.postgres != nil {

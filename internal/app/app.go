@@ -12,16 +12,16 @@ import (
 	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/config"
+	"github.com/bebitcoiner/ashbridge/internal/courier"
 	"github.com/bebitcoiner/ashbridge/internal/postgres"
 	"github.com/bebitcoiner/ashbridge/internal/seal"
 )
 
 // Parts is what the services of one process share.
 type Parts struct {
-	Config config.Config
-	DB     *postgres.DB
-	Bus    *bus.Bus
-	// Keys is nil for the notifier, which sees no secret.
+	Config   config.Config
+	DB       *postgres.DB
+	Bus      *bus.Bus
 	Keys     *seal.Keyset
 	Log      *slog.Logger
 	Registry *prometheus.Registry
@@ -29,6 +29,11 @@ type Parts struct {
 	Owner string
 	// StopTimeout bounds how long the gateway waits for requests in flight when it stops; its default where zero.
 	StopTimeout time.Duration
+}
+
+// courier posts webhooks to endpoints.
+func (p Parts) courier() *courier.Courier {
+	return courier.New(courier.Options{AllowPrivate: p.Config.AllowPrivateEndpoints})
 }
 
 // ashbyClients makes Ashby clients that share connections and, where their keys name the same integration partner, the

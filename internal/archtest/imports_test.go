@@ -27,7 +27,7 @@ var forbidden = map[string][]string{
 
 // onlyModule names all that a package may import of this module.
 var onlyModule = map[string][]string{
-	"ashby":           {},
+	"ashby":           {"internal/guard"},
 	"ashby/ashbytest": {"ashby"},
 	"schema/events":   {},
 	"internal/mirror": {"ashby", "schema/events"},
@@ -37,6 +37,9 @@ var onlyModule = map[string][]string{
 
 	"jobfeed":             {"schema/events"},
 	"jobfeed/jobfeedtest": {"jobfeed"},
+	"internal/guard":      {},
+	"internal/lease":      {"internal/loop"},
+	"internal/courier":    {"ashby", "internal/guard", "internal/mirror"},
 }
 
 // stdlibOnly are packages without any third party.
@@ -44,30 +47,31 @@ var stdlibOnly = []string{"schema/events", "internal/mirror", "schema", "schema/
 
 // homes names the packages that may import a third party. A third party that is not here has no home yet: give it one.
 var homes = map[string][]string{
-	"github.com/gofiber/fiber/v2":              {"gateway"},
-	"github.com/valyala/fasthttp":              {"gateway"},
-	"github.com/jmoiron/sqlx":                  {"internal/postgres"},
-	"github.com/lib/pq":                        {"internal/postgres", "internal/local/localtest"},
-	"github.com/pressly/goose/v3":              {"internal/postgres"},
-	"github.com/nats-io/nats.go":               {"internal/bus", "internal/local", "jobfeed", "examples"},
-	"github.com/synadia-io/orbit.go":           {"internal/bus"},
-	"github.com/nats-io/nats-server/v2":        {"internal/local", "internal/bus/bustest"},
-	"github.com/tink-crypto/tink-go/v2":        {"internal/seal"},
-	"github.com/caarlos0/env/v11":              {"internal/config"},
-	"github.com/spf13/cobra":                   {"cmd/ashbridge"},
-	"github.com/spf13/pflag":                   {"cmd/ashbridge", "internal/config"},
-	"github.com/cenkalti/backoff/v5":           {"ashby"},
-	"github.com/microcosm-cc/bluemonday":       {"internal/markup"},
-	"golang.org/x/net":                         {"internal/markup"},
-	"github.com/prometheus/client_golang":      {"gateway", "syncer", "notifier", "internal/telemetry", "internal/app"},
-	"github.com/google/uuid":                   {"gateway", "internal/postgres", "internal/app", "cmd/ashbridge"},
-	"github.com/santhosh-tekuri/jsonschema/v6": {"schema/events/eventstest"},
-	"golang.org/x/sync":                        {"gateway", "syncer", "notifier", "internal", "cmd/ashbridge"},
-	"golang.org/x/sys":                         {"internal/local"},
-	"golang.org/x/crypto":                      {"internal/local"},
-	"go.uber.org/goleak":                       {"internal/local/localtest"},
-	"github.com/nats-io/jwt/v2":                {"internal/bus"},
-	"github.com/nats-io/nkeys":                 {"internal/bus", "internal/config"},
+	"github.com/gofiber/fiber/v2":                              {"gateway"},
+	"github.com/valyala/fasthttp":                              {"gateway"},
+	"github.com/jmoiron/sqlx":                                  {"internal/postgres"},
+	"github.com/lib/pq":                                        {"internal/postgres", "internal/local/localtest"},
+	"github.com/pressly/goose/v3":                              {"internal/postgres"},
+	"github.com/nats-io/nats.go":                               {"internal/bus", "internal/local", "jobfeed", "examples"},
+	"github.com/synadia-io/orbit.go":                           {"internal/bus"},
+	"github.com/nats-io/nats-server/v2":                        {"internal/local", "internal/bus/bustest"},
+	"github.com/tink-crypto/tink-go/v2":                        {"internal/seal"},
+	"github.com/caarlos0/env/v11":                              {"internal/config"},
+	"github.com/spf13/cobra":                                   {"cmd/ashbridge"},
+	"github.com/spf13/pflag":                                   {"cmd/ashbridge", "internal/config"},
+	"github.com/cenkalti/backoff/v5":                           {"ashby"},
+	"github.com/microcosm-cc/bluemonday":                       {"internal/markup"},
+	"golang.org/x/net":                                         {"internal/markup"},
+	"github.com/prometheus/client_golang":                      {"gateway", "syncer", "notifier", "internal/telemetry", "internal/app"},
+	"github.com/google/uuid":                                   {"gateway", "internal/postgres", "internal/app", "cmd/ashbridge"},
+	"github.com/santhosh-tekuri/jsonschema/v6":                 {"schema/events/eventstest"},
+	"golang.org/x/sync":                                        {"gateway", "syncer", "notifier", "internal", "cmd/ashbridge"},
+	"golang.org/x/sys":                                         {"internal/local"},
+	"golang.org/x/crypto":                                      {"internal/local"},
+	"go.uber.org/goleak":                                       {"internal/local/localtest"},
+	"github.com/nats-io/jwt/v2":                                {"internal/bus"},
+	"github.com/nats-io/nkeys":                                 {"internal/bus", "internal/config"},
+	"github.com/standard-webhooks/standard-webhooks/libraries": {"internal/courier"},
 }
 
 type file struct {

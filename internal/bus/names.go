@@ -28,6 +28,8 @@ const (
 	spillSubjects = "spill.*"
 	spillConsumer = "spill"
 	wakeSubject   = "ashbridge.wake.relay"
+	// wakeWebhooksSubject wakes what posts events to endpoints.
+	wakeWebhooksSubject = "ashbridge.wake.webhooks"
 	// recordsFence is the one subject of RECORDS that is no record's; see FenceRecords.
 	recordsFence = "ashbridge.fence.records"
 

@@ -25,7 +25,7 @@ type Config struct {
 
 	// DataDir defaults to /var/lib/ashbridge for root, else to ashbridge in the user's folder for data.
 	DataDir     string `env:"DATA_DIR" help:"folder of the managed Postgres, the embedded NATS and the keyset"`
-	KeysetFile  string `env:"KEYSET_FILE" help:"file with the keys that seal employers' secrets"`
+	KeysetFile  string `env:"KEYSET_FILE" help:"file with the keys that seal employers' and endpoints' secrets"`
 	DatabaseURL URL    `env:"DATABASE_URL" help:"PostgreSQL to use, as postgres://user@host/database?sslmode=verify-full"`
 	// DatabaseMaxConns bounds one process's connections; the sum over all processes must stay under the server's limit.
 	DatabaseMaxConns int    `env:"DATABASE_MAX_CONNS" envDefault:"20" help:"most connections to PostgreSQL of this process"`
@@ -47,6 +47,8 @@ type Config struct {
 	RecordEvents      bool          `env:"RECORD_EVENTS" envDefault:"false" help:"publish changes of all mirrored records on the stream RECORDS"`
 	LeaseTTL          time.Duration `env:"LEASE_TTL" envDefault:"15s" help:"how long a dead process keeps its work from others"`
 
+	AllowPrivateEndpoints bool `env:"ALLOW_PRIVATE_ENDPOINTS" envDefault:"false" help:"let webhook endpoints be plain http or private addresses: a demo, tests"`
+
 	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 	LogFormat string     `env:"LOG_FORMAT" envDefault:"text" help:"text or json"`
 }
@@ -67,7 +69,7 @@ const (
 const (
 	Up       Needs = 0
 	Migrate        = NeedDatabaseURL
-	Notifier       = NeedDatabaseURL | NeedNATSURL
+	Notifier       = NeedDatabaseURL | NeedNATSURL | NeedKeyset
 	Syncer         = NeedDatabaseURL | NeedNATSURL | NeedKeyset
 	Gateway        = NeedDatabaseURL | NeedNATSURL | NeedKeyset | NeedAdminToken | NeedPublicURL
 )

@@ -297,7 +297,7 @@ func TestEachCommandSaysWhatItNeeds(t *testing.T) {
 	}{
 		"up":       {config.Up, nil},
 		"migrate":  {config.Migrate, []string{"DATABASE_URL"}},
-		"notifier": {config.Notifier, []string{"DATABASE_URL", "NATS_URL"}},
+		"notifier": {config.Notifier, []string{"DATABASE_URL", "NATS_URL", "KEYSET_FILE"}},
 		"syncer":   {config.Syncer, []string{"DATABASE_URL", "NATS_URL", "KEYSET_FILE"}},
 		"gateway":  {config.Gateway, []string{"DATABASE_URL", "NATS_URL", "KEYSET_FILE", "ADMIN_TOKEN", "PUBLIC_URL"}},
 	} {

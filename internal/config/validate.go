@@ -65,7 +65,8 @@ func (c *Config) judgeNeeds(in *input, needs Needs) {
 		"set it, or "+Prefix+"DATABASE_URL_FILE, to the PostgreSQL to use, as postgres://user@host/database?sslmode=verify-full")
 	need(NeedNATSURL, c.NATSURL != "", "NATS_URL", "set it to the NATS to use, as nats://host:4222")
 	need(NeedKeyset, c.KeysetFile != "", "KEYSET_FILE",
-		"set it to the file with the keys that seal employers' secrets; `ashbridge up` makes one in its data folder")
+		"set it to the file with the keys that seal secrets, the same for gateway, syncer and notifier; "+
+			"`ashbridge keys create FILE` makes one")
 	need(NeedAdminToken, c.AdminToken.Reveal() != "", "ADMIN_TOKEN",
 		"make one with `openssl rand -hex 32` and set "+Prefix+"ADMIN_TOKEN_FILE to the file that holds it")
 	need(NeedPublicURL, c.PublicURL != "", "PUBLIC_URL",

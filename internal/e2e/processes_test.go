@@ -113,7 +113,7 @@ func startProcesses(t testing.TB, options ashbytest.Options, services ...string)
 		"ASHBRIDGE_DATABASE_URL=" + p.dbURL, "ASHBRIDGE_NATS_URL=" + p.natsURL, "ASHBRIDGE_KEYSET_FILE=" + p.keyset,
 		"ASHBRIDGE_ADMIN_TOKEN=" + adminToken, "ASHBRIDGE_HTTP_ADDR=" + p.httpAddr,
 		"ASHBRIDGE_PUBLIC_URL=http://" + p.httpAddr, "ASHBRIDGE_ASHBY_URL=" + p.ashby.URL,
-		"ASHBRIDGE_ALLOW_PRIVATE_ASHBY=true", "ASHBRIDGE_LEASE_TTL=2s", "ASHBRIDGE_LOG_FORMAT=json",
+		"ASHBRIDGE_ALLOW_PRIVATE_ASHBY=true", "ASHBRIDGE_ALLOW_PRIVATE_ENDPOINTS=true", "ASHBRIDGE_LEASE_TTL=2s", "ASHBRIDGE_LOG_FORMAT=json",
 		"ASHBRIDGE_REQUESTS_PER_MINUTE=500000", "ASHBRIDGE_MODULES=" + strings.Join(ashby.Modules(), ","),
 	}
 	p.api = &api{t: t, base: "http://" + p.httpAddr, token: adminToken, http: &http.Client{Transport: &http.Transport{}, Timeout: patience}}

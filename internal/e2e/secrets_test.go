@@ -64,6 +64,11 @@ func TestSecretsAreNowhere(t *testing.T) {
 	s.must(http.StatusOK, http.MethodPatch, "/v1/connections/"+e.id, map[string]any{"rotate_webhook_secret": true}).decode(t, &rotated)
 	org.RevokeKey(secondKey)
 	s.pollTries(e)
+	board := newHookBoard(t)
+	endpoint := s.endpoint(board.URL, map[string]any{"snapshot": true})
+	var turned endpointDoc
+	s.must(http.StatusOK, http.MethodPost, "/v1/endpoints/"+endpoint.ID+"/rotate", nil).decode(t, &turned)
+	s.eventually("a webhook has come", func() error { return atLeast(len(board.got()), 1) })
 
 	// The simulator does send what must be found nowhere.
 	jobs := ask(t, s.ashby.URL+"/job.list", org.AddKey(ashbytest.KeyOptions{}))
@@ -83,6 +88,7 @@ func TestSecretsAreNowhere(t *testing.T) {
 	faults := leaks(haystacks, map[string]string{
 		"the first key": firstKey, "the second key": secondKey, "the wrong key": "canary-key-wrong-000000000000",
 		"the first webhook secret": e.secret, "the second webhook secret": rotated.WebhookSetup.Secret, "the admin token": adminToken,
+		"the first signing secret": endpoint.Secret, "the second signing secret": turned.Secret,
 		"a person": ashbytest.PersonalMarker,
 	})
 	// Custom fields may lie in the mirror, since a board's questions may need them one day; they never leave it.

@@ -98,7 +98,7 @@ func start(t testing.TB, change ...func(*settings)) *system {
 	}
 	s.cfg = config.Config{
 		HTTPAddr: ln.Addr().String(), PublicURL: "http://" + ln.Addr().String(), AdminToken: adminToken,
-		AshbyURL: s.ashby.URL, AllowPrivateAshby: true, PollInterval: time.Hour,
+		AshbyURL: s.ashby.URL, AllowPrivateAshby: true, AllowPrivateEndpoints: true, PollInterval: time.Hour,
 		RequestsPerMinute: set.perMinute, Modules: set.modules, RecordEvents: set.records, LeaseTTL: 3 * time.Second,
 	}
 	if set.guarded {
@@ -154,9 +154,14 @@ func (s *system) run(ln net.Listener) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w, err := app.Webhooks(s.parts)
+	if err != nil {
+		t.Fatal(err)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return g.Run(ctx, ln) })
 	group.Go(func() error { return n.Run(ctx) })
+	group.Go(func() error { return w.Run(ctx) })
 	s.startSyncer = func() { s.runSyncer(ctx) }
 	s.startSyncer()
 	closers = append(closers, func() {

@@ -17,6 +17,10 @@ var (
 	ErrDuplicateEmployer = errors.New("employer_ref already connected")
 	// ErrEnded: the hold has ended; there is nothing left to decide.
 	ErrEnded = errors.New("hold ended")
+	// ErrNotActive: the receiver is paused or disabled; nothing can be sent to it.
+	ErrNotActive = errors.New("receiver not active")
+	// ErrTooMany: more was asked for at once than is done at once.
+	ErrTooMany = errors.New("too many at once")
 	// ErrLeaseLost: the partition belongs to another process now; nothing was written.
 	ErrLeaseLost = errors.New("lease lost")
 	// ErrUnavailable: the store cannot be reached; nothing is known to have been written.

@@ -1,7 +1,9 @@
 package mirror
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/bebitcoiner/ashbridge/schema/events"
@@ -182,8 +184,40 @@ func (o Outgoing) Subject() string {
 	return events.JobSubject(o.Connection, o.Posting)
 }
 
+// Envelope makes the CloudEvent of a committed event, as it is published at a time. The time is as precise as the store
+// keeps it, so that the event can be made again, byte for byte.
+func (o Outgoing) Envelope(published time.Time) events.Event {
+	e := events.Event{
+		SpecVersion:     events.SpecVersion,
+		ID:              o.EventID,
+		Source:          "/connections/" + o.Connection,
+		Type:            o.Type,
+		Subject:         o.Posting,
+		Time:            published.UTC().Truncate(time.Microsecond),
+		DataContentType: "application/json",
+		Data:            o.Data,
+	}
+	if e.Subject == "" {
+		e.Subject = o.Connection
+	}
+	return e
+}
+
+// EncodeEvent writes an event as it travels. Descriptions are HTML, which escaping would only make longer.
+func EncodeEvent(e events.Event) ([]byte, error) {
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(e); err != nil {
+		return nil, fmt.Errorf("encoding event %s: %w", e.ID, err)
+	}
+	return bytes.TrimSuffix(body.Bytes(), []byte("\n")), nil
+}
+
 // Published tells where in the stream an event lies.
 type Published struct {
 	Outgoing
 	Seq uint64
+	// At is the event's time, zero where that is not known: after a crash its place alone is read from the stream.
+	At time.Time
 }

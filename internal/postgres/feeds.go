@@ -27,26 +27,20 @@ func (r feedRow) feed() mirror.Feed {
 	}
 }
 
-// employersParam is NULL for all employers.
-func employersParam(employers []string) any {
-	if employers == nil {
-		return nil
-	}
-	return textArray(employers)
-}
-
-// CreateFeed stores a feed and returns it. mirror.ErrNotFound, with nothing stored, where an employer is not connected.
+// CreateFeed stores a feed and returns it. mirror.UnknownConnections.
 func (g Gateway) CreateFeed(ctx context.Context, f mirror.NewFeed) (mirror.Feed, error) {
 	var row feedRow
-	err := g.db.x.GetContext(ctx, &row, `
-		INSERT INTO feeds (id, name, employers, token_hash)
-		SELECT $1, $2, $3, $4
-		WHERE NOT EXISTS (
-			SELECT FROM unnest(CAST($3 AS text[])) AS e (id)
-			WHERE NOT EXISTS (SELECT FROM connections c WHERE c.id = e.id AND c.status <> 'removed'))
-		RETURNING id, name, employers, created_at, rotated_at, last_read_at`,
-		f.ID, f.Name, employersParam(f.Employers), f.TokenHash)
-	return row.feed(), wrap(ctx, "creating a feed", err)
+	err := g.db.inTx(ctx, "creating a feed", func(tx *sqlx.Tx) error {
+		if err := checkConnections(ctx, tx, f.Employers); err != nil {
+			return err
+		}
+		return tx.GetContext(ctx, &row, `
+			INSERT INTO feeds (id, name, employers, token_hash)
+			VALUES ($1, $2, $3, $4)
+			RETURNING id, name, employers, created_at, rotated_at, last_read_at`,
+			f.ID, f.Name, employersParam(f.Employers), f.TokenHash)
+	})
+	return row.feed(), err
 }
 
 // Feeds returns feeds by id, after the id given, at most limit.

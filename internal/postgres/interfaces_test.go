@@ -4,6 +4,7 @@ import (
 	"github.com/bebitcoiner/ashbridge/gateway"
 	"github.com/bebitcoiner/ashbridge/internal/postgres"
 	"github.com/bebitcoiner/ashbridge/notifier"
+	"github.com/bebitcoiner/ashbridge/notifier/webhook"
 	"github.com/bebitcoiner/ashbridge/syncer"
 )
 
@@ -25,4 +26,6 @@ var (
 	_ syncer.Progress     = postgres.Syncer{}
 	_ notifier.Store      = postgres.Notifier{}
 	_ notifier.BoardStore = postgres.Notifier{}
+	_ gateway.Receivers   = postgres.Gateway{}
+	_ webhook.Store       = postgres.Notifier{}
 )

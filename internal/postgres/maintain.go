@@ -35,6 +35,8 @@ func (d *DB) Maintain(ctx context.Context) error {
 		d.purgeHolds(ctx),
 		d.purgeQuarantine(ctx),
 		d.purgeReplicas(ctx),
+		d.purgeDeliveries(ctx),
+		d.purgeEndpoints(ctx),
 	)
 }
 

@@ -58,22 +58,15 @@ func (n Notifier) Pending(ctx context.Context, limit int) ([]mirror.Outgoing, er
 }
 
 // Published deletes the outbox rows, notes each listing's place in the stream (never an older version's over a newer
-// one's) and the stream's state, in one transaction. Rows that are gone already are no error: it may be repeated.
+// one's) and the stream's state, and makes the deliveries of the events to endpoints, in one transaction. Rows that are
+// gone already are no error, and make no delivery: it may be repeated.
 func (n Notifier) Published(ctx context.Context, ps []mirror.Published, s mirror.StreamState) error {
 	return n.db.inTx(ctx, "noting what was published", func(tx *sqlx.Tx) error {
 		if err := notePlaces(ctx, tx, ps); err != nil {
 			return err
 		}
-		var ids []int64
-		for _, p := range ps {
-			if p.OutboxID != 0 {
-				ids = append(ids, p.OutboxID)
-			}
-		}
-		if len(ids) > 0 {
-			if _, err := affected(tx.ExecContext(ctx, `DELETE FROM outbox WHERE id = ANY($1)`, idArray(ids))); err != nil {
-				return err
-			}
+		if err := takeOut(ctx, tx, ps); err != nil {
+			return err
 		}
 		return mustAffect(1)(tx.ExecContext(ctx, `
 			INSERT INTO stream_state (stream, created_at, last_seq, updated_at)

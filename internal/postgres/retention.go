@@ -79,6 +79,47 @@ func (d *DB) purgeHolds(ctx context.Context) error {
 		)`)
 }
 
+// purgeDeliveries deletes what was delivered more than three days ago, and what was not after 14: it may be wanted again.
+func (d *DB) purgeDeliveries(ctx context.Context) error {
+	return d.purge(ctx, "purging deliveries", `
+		DELETE FROM deliveries
+		WHERE (endpoint_id, id) IN (
+			SELECT endpoint_id, id
+			FROM deliveries
+			WHERE finished_at < now() - INTERVAL '3 days'
+				AND (state = 'delivered' OR finished_at < now() - INTERVAL '14 days')
+			ORDER BY finished_at
+			LIMIT $1
+		)`)
+}
+
+// purgeEndpoints deletes what is left of deleted endpoints: first their deliveries, then themselves, an hour after the
+// deletion, when no relay can be making deliveries any more that read them before. Secrets that sign no longer go too.
+func (d *DB) purgeEndpoints(ctx context.Context) error {
+	if err := d.purge(ctx, "purging deliveries of deleted endpoints", `
+		DELETE FROM deliveries
+		WHERE (endpoint_id, id) IN (
+			SELECT x.endpoint_id, x.id
+			FROM endpoints r
+			JOIN deliveries x ON x.endpoint_id = r.id
+			WHERE r.status = 'deleted'
+			LIMIT $1
+		)`); err != nil {
+		return err
+	}
+	if _, err := affected(d.x.ExecContext(ctx, `
+		UPDATE endpoints
+		SET previous = NULL, previous_until = NULL
+		WHERE previous_until < now()`)); err != nil {
+		return wrap(ctx, "purging secrets of endpoints", err)
+	}
+	_, err := affected(d.x.ExecContext(ctx, `
+		DELETE FROM endpoints r
+		WHERE r.status = 'deleted' AND r.status_since < now() - INTERVAL '1 hour'
+			AND NOT EXISTS (SELECT FROM deliveries x WHERE x.endpoint_id = r.id)`))
+	return wrap(ctx, "purging deleted endpoints", err)
+}
+
 // purge runs a statement that deletes as many rows as its parameter says, until there are no more, in short statements,
 // so that vacuum and writers get their turn.
 func (d *DB) purge(ctx context.Context, doing, deletion string) error {

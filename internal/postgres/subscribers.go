@@ -42,14 +42,6 @@ func (r subscriberRow) subscriber() mirror.Subscriber {
 	return s
 }
 
-// employersValue is NULL for all employers.
-func employersValue(employers []string) any {
-	if employers == nil {
-		return nil
-	}
-	return textArray(employers)
-}
-
 // startValues are the columns of a beginning.
 func startValues(s mirror.Start) (kind mirror.StartKind, at *time.Time, seq *int64) {
 	switch s.Kind {
@@ -74,24 +66,8 @@ func (g Gateway) CreateSubscriber(ctx context.Context, s mirror.Subscriber, hash
 			INSERT INTO subscribers (id, name, employers, generation, replay, password_hash, start_kind, start_time, start_seq,
 				created_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, COALESCE($10, clock_timestamp()))`,
-			s.ID, s.Name, employersValue(s.Employers), s.Generation, s.Replay, hash, kind, at, seq, known(s.CreatedAt)))
+			s.ID, s.Name, employersParam(s.Employers), s.Generation, s.Replay, hash, kind, at, seq, known(s.CreatedAt)))
 	})
-}
-
-// checkConnections makes sure that connections are there; removed ones count, since their jobs may have stayed.
-func checkConnections(ctx context.Context, tx *sqlx.Tx, ids []string) error {
-	var unknown []string
-	if err := tx.SelectContext(ctx, &unknown, `
-		SELECT asked.id
-		FROM unnest(CAST($1 AS text[])) AS asked (id)
-		WHERE NOT EXISTS (SELECT FROM connections c WHERE c.id = asked.id)
-		ORDER BY asked.id`, textArray(ids)); err != nil {
-		return err
-	}
-	if len(unknown) > 0 {
-		return mirror.UnknownConnections(unknown)
-	}
-	return nil
 }
 
 // Subscriber returns a subscriber, revoked ones too. mirror.ErrNotFound.
@@ -197,7 +173,7 @@ func (g Gateway) PatchSubscriber(ctx context.Context, id string, p mirror.Subscr
 		_, err := affected(tx.ExecContext(ctx, `
 			UPDATE subscribers
 			SET employers = $2, replay = replay + 1, start_kind = 'snapshot', start_time = NULL, start_seq = NULL, made_at = NULL
-			WHERE id = $1 AND employers IS DISTINCT FROM CAST($2 AS text[])`, id, employersValue(*p.Employers)))
+			WHERE id = $1 AND employers IS DISTINCT FROM CAST($2 AS text[])`, id, employersParam(*p.Employers)))
 		return err
 	})
 }

@@ -18,6 +18,8 @@ import (
 const (
 	KindAPIKey        = "api_key"
 	KindWebhookSecret = "webhook_secret"
+	// KindEndpointSecret is what webhooks to an endpoint are signed with. The endpoint's id stands in the connection's place.
+	KindEndpointSecret = "endpoint_secret"
 )
 
 // fingerprintSize is the length of a fingerprint in bytes.
