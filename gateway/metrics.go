@@ -66,12 +66,9 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		Name: "ashbridge_gateway_webhooks_total",
 		Help: "Webhooks by what became of them.",
 	}, []string{"outcome"})
-	logins := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "ashbridge_gateway_board_logins_total",
-		Help: "Logins of job boards at NATS by what became of them.",
-	}, []string{"outcome"})
+	logins, byOutcome := newLoginMetrics()
 	m := &metrics{
-		logins: make(map[loginOutcome]prometheus.Counter, len(loginOutcomes)),
+		logins: byOutcome,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ashbridge_gateway_requests_total",
 			Help: "HTTP requests by route and class of status.",
@@ -123,9 +120,6 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	for _, o := range outcomes {
 		m.webhooks[o] = hooks.WithLabelValues(string(o))
 	}
-	for _, o := range loginOutcomes {
-		m.logins[o] = logins.WithLabelValues(string(o))
-	}
 	for _, o := range []string{"published", "failed", "dropped"} {
 		m.hints.WithLabelValues(o)
 	}
@@ -143,6 +137,18 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
+}
+
+func newLoginMetrics() (*prometheus.CounterVec, map[loginOutcome]prometheus.Counter) {
+	logins := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ashbridge_gateway_board_logins_total",
+		Help: "Logins of job boards at NATS by what became of them.",
+	}, []string{"outcome"})
+	byOutcome := make(map[loginOutcome]prometheus.Counter, len(loginOutcomes))
+	for _, o := range loginOutcomes {
+		byOutcome[o] = logins.WithLabelValues(string(o))
+	}
+	return logins, byOutcome
 }
 
 // declare makes the label sets of the routes.
