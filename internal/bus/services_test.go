@@ -58,14 +58,21 @@ func TestEachServiceMayDoItsWork(t *testing.T) {
 			t.Errorf("%d tries, %v", tries, err)
 		}
 		must(t, syncer.PublishHint(t.Context(), hint))
-		woken := make(chan struct{}, 2)
-		unsubscribe, err := notifier.OnWake(func() { woken <- struct{}{} })
-		must(t, err, notifier.Conn().Flush())
+		woken := make(chan struct{}, 4)
+		wake := func() { woken <- struct{}{} }
+		unsubscribe, err := notifier.OnWake(wake)
+		must(t, err)
 		defer unsubscribe()
+		unsubscribeWebhooks, err := notifier.OnWakeWebhooks(wake)
+		must(t, err, notifier.Conn().Flush())
+		defer unsubscribeWebhooks()
 		gateway.WakeRelay()
 		syncer.WakeRelay()
-		<-woken
-		<-woken
+		gateway.WakeWebhooks()
+		notifier.WakeWebhooks()
+		for range 4 {
+			<-woken
+		}
 	})
 	t.Run("spill", func(t *testing.T) {
 		must(t, gateway.Spill(t.Context(), mirror.Delivery{Connection: "c"}))
