@@ -1,0 +1,12 @@
+package jobfeed
+
+import "time"
+
+// Hurried makes the feed notice within a fraction of a second what it usually notices within seconds.
+func (o Options) Hurried() Options {
+	o.pace = pace{
+		heartbeat: 100 * time.Millisecond, expires: time.Second, ping: 200 * time.Millisecond, probe: 300 * time.Millisecond,
+		call: time.Second, reconnect: 200 * time.Millisecond, retry: 200 * time.Millisecond, reached: 50 * time.Millisecond,
+	}
+	return o
+}

@@ -1,0 +1,108 @@
+package jobfeed
+
+import (
+	"context"
+)
+
+// rest notes that the last handler ended.
+func (l *lanes) rest() {
+	if l.running == 0 && (l.stopped || l.paused) {
+		close(l.idle)
+	}
+}
+
+// stop has no further event handled and returns those in memory that are not being handled. Its channel is closed once
+// all handlers have returned.
+func (l *lanes) stop() (left []delivery, idle <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stopped = true
+	l.caught.over = true
+	return l.clear()
+}
+
+// forget drops all that is in memory and what was handled, since everything is to be handed over again. It waits for
+// the handlers that run, so that none of them is noted as handled afterwards, and calls reset when none does. Nothing
+// may be accepted meanwhile.
+func (l *lanes) forget(ctx context.Context, reset func() error) error {
+	l.mu.Lock()
+	l.paused = true
+	_, idle := l.clear()
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		l.paused = false
+		l.mu.Unlock()
+	}()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := reset(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.versions)
+	return nil
+}
+
+// clear drops what is not being handled and returns it. The channel is closed once nothing is being handled.
+func (l *lanes) clear() (left []delivery, idle <-chan struct{}) {
+	l.ready = nil
+	for _, q := range l.queues {
+		if q.timer != nil {
+			q.timer.Stop()
+			q.timer = nil
+		}
+		kept := 0
+		if q.running {
+			kept = 1
+		}
+		for _, it := range q.items[kept:] {
+			left = append(left, it.delivery)
+			l.held--
+		}
+		q.items = q.items[:kept]
+		if kept == 0 {
+			delete(l.queues, q.key)
+		}
+	}
+	l.caught.unread()
+	l.idle = make(chan struct{})
+	if l.running == 0 {
+		close(l.idle)
+	}
+	return left, l.idle
+}
+
+// dismiss sends whoever waits for work home.
+func (l *lanes) dismiss() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dismissed = true
+	l.more.Broadcast()
+}
+
+// size says how many events are in memory, and how many of them wait for a free handler.
+func (l *lanes) size() (held, ready int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held, len(l.ready)
+}
+
+// find returns the delivery of each event in memory that came from an origin.
+func (l *lanes) find(from *origin) []delivery {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make([]delivery, 0, l.held)
+	for _, q := range l.queues {
+		for _, it := range q.items {
+			if it.from == from {
+				out = append(out, it.delivery)
+			}
+		}
+	}
+	return out
+}
