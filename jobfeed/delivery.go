@@ -41,24 +41,29 @@ type origin struct {
 	last Mark
 }
 
-// read takes a message apart without looking into its body.
-func read(m *nats.Msg, now time.Time) (delivery, error) {
+// identify reads what a message is from its subject and headers, without looking into its body.
+func identify(subject string, h nats.Header) (delivery, error) {
+	d := delivery{id: h.Get(headerID)}
+	var ok bool
+	if d.connection, d.posting, ok = parseSubject(subject); !ok {
+		return d, fmt.Errorf("subject %q is none of Ashbridge's", subject)
+	}
+	d.key = key(d.connection, d.posting)
+	var err error
+	if d.version, err = strconv.ParseInt(h.Get(events.HeaderVersion), 10, 64); err != nil || d.version <= 0 {
+		return d, fmt.Errorf("header %s is %q", events.HeaderVersion, h.Get(events.HeaderVersion))
+	}
+	return d, nil
+}
+
+// read takes a delivered message apart. Where it is none of Ashbridge's, the delivery has only its place.
+func read(m *nats.Msg) (delivery, error) {
 	md, err := m.Metadata()
 	if err != nil {
 		return delivery{}, fmt.Errorf("reading a message's metadata: %w", err)
 	}
-	d := delivery{
-		id: m.Header.Get(headerID), body: m.Data, reply: m.Reply,
-		sequence: md.Sequence.Stream, number: md.Sequence.Consumer, pending: md.NumPending, again: md.NumDelivered > 1,
-		received: now,
-	}
-	var ok bool
-	if d.connection, d.posting, ok = parseSubject(m.Subject); !ok {
-		return d, fmt.Errorf("subject %q is none of Ashbridge's", m.Subject)
-	}
-	d.key = key(d.connection, d.posting)
-	if d.version, err = strconv.ParseInt(m.Header.Get(events.HeaderVersion), 10, 64); err != nil || d.version <= 0 {
-		return d, fmt.Errorf("header %s is %q", events.HeaderVersion, m.Header.Get(events.HeaderVersion))
-	}
-	return d, nil
+	d, err := identify(m.Subject, m.Header)
+	d.body, d.reply, d.received = m.Data, m.Reply, time.Now()
+	d.sequence, d.number, d.pending, d.again = md.Sequence.Stream, md.Sequence.Consumer, md.NumPending, md.NumDelivered > 1
+	return d, err
 }

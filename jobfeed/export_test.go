@@ -5,8 +5,8 @@ import "time"
 // Hurried makes the feed notice within a fraction of a second what it usually notices within seconds.
 func (o Options) Hurried() Options {
 	o.pace = pace{
-		heartbeat: 100 * time.Millisecond, expires: time.Second, ping: 200 * time.Millisecond, probe: 300 * time.Millisecond,
-		call: time.Second, reconnect: 200 * time.Millisecond, retry: 200 * time.Millisecond, reached: 50 * time.Millisecond,
+		heartbeat: 200 * time.Millisecond, expires: time.Second, ping: 300 * time.Millisecond, probe: 300 * time.Millisecond,
+		call: time.Second, reconnect: 200 * time.Millisecond, retry: 200 * time.Millisecond, reached: 50 * time.Millisecond, audit: 3 * time.Second,
 	}
 	return o
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // Feed is a way to Ashbridge's events. Use Open.
@@ -87,7 +88,7 @@ func (f *Feed) Subscribe(ctx context.Context, h Handler) error {
 	if err != nil {
 		return fmt.Errorf("loading positions: %w", err)
 	}
-	r := &run{Options: f.o, feed: f, src: f.src, handler: h, mark: position.Mark}
+	r := &run{Options: f.o, feed: f, src: f.src, handler: h, mark: position.Mark, audited: time.Now()}
 	r.lanes = newLanes(f.o.pace.retry, position.Versions)
 	r.lanes.let, r.lanes.giveBack = r.acknowledge, r.giveBack
 	return r.run(ctx)

@@ -25,6 +25,8 @@ type lanes struct {
 	idle chan struct{}
 
 	caught catchUp
+	// jump says that a version did not follow the one before.
+	jump bool
 	// retry is the longest pause after a failure.
 	retry time.Duration
 	// let is called, without the lock, with what no longer has to be delivered, giveBack with what has to come again.
@@ -85,10 +87,15 @@ func (l *lanes) accept(d delivery) {
 
 // place returns the deliveries that need not come again.
 func (l *lanes) place(d delivery) (gone []delivery) {
-	if d.version <= l.versions[d.key] {
+	known, ok := l.versions[d.key]
+	if d.version <= known {
 		return []delivery{d}
 	}
 	q := l.queues[d.key]
+	if q != nil {
+		known, ok = q.items[len(q.items)-1].version, true
+	}
+	l.jump = l.jump || ok && d.version > known+1
 	if q == nil {
 		q = &queue{key: d.key}
 		l.queues[d.key] = q
@@ -103,7 +110,7 @@ func (l *lanes) place(d delivery) (gone []delivery) {
 			return nil
 		}
 	}
-	if d.version < q.items[len(q.items)-1].version {
+	if d.version < known {
 		return []delivery{d} // the newer one carries the whole job and is not acknowledged before it is handled
 	}
 	l.append(q, d)

@@ -92,6 +92,25 @@ func (l *lanes) size() (held, ready int) {
 	return l.held, len(l.ready)
 }
 
+// known is the highest version of a key that came.
+func (l *lanes) known(key string) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if q := l.queues[key]; q != nil {
+		return q.items[len(q.items)-1].version
+	}
+	return l.versions[key]
+}
+
+// jumped says whether a version did not follow the one before since it was asked last.
+func (l *lanes) jumped() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	jumped := l.jump
+	l.jump = false
+	return jumped
+}
+
 // find returns the delivery of each event in memory that came from an origin.
 func (l *lanes) find(from *origin) []delivery {
 	l.mu.Lock()

@@ -62,13 +62,13 @@ type pace struct {
 	call time.Duration
 	// reconnect and retry are the longest pauses between attempts to connect, and to have an event handled.
 	reconnect, retry time.Duration
-	// reached is how often the place in the stream is stored.
-	reached time.Duration
+	// reached is how often the place in the stream is stored, audit how often the stream is compared with what came.
+	reached, audit time.Duration
 }
 
 var usual = pace{
 	heartbeat: 5 * time.Second, expires: 30 * time.Second, ping: 5 * time.Second, probe: 30 * time.Second,
-	call: 5 * time.Second, reconnect: 5 * time.Second, retry: 30 * time.Second, reached: time.Second,
+	call: 5 * time.Second, reconnect: 5 * time.Second, retry: 30 * time.Second, reached: time.Second, audit: time.Hour,
 }
 
 // complete returns the options with their defaults, or says all that is wrong with them.

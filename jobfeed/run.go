@@ -17,6 +17,8 @@ type run struct {
 	handler Handler
 	// mark is what Positions hold.
 	mark Mark
+	// audited is when the stream was compared with what came.
+	audited time.Time
 
 	mu sync.Mutex
 	// session is the present one, nil between two; current is the origin of the latest.
@@ -73,6 +75,9 @@ func (r *run) read(ctx context.Context) error {
 			if s.lasted(began) {
 				failures, refused = 0, time.Time{}
 			}
+		}
+		if errors.Is(err, errBehind) {
+			r.rewind()
 		}
 		switch {
 		case !errors.Is(err, ErrRefused):
@@ -155,6 +160,13 @@ func (r *run) meet(ctx context.Context, from *origin) error {
 	defer r.mu.Unlock()
 	r.current, r.late = from, nil
 	return nil
+}
+
+// rewind has the next session read all jobs anew.
+func (r *run) rewind() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.current, r.mark.Sequence = nil, 0
 }
 
 // reach stores a mark.

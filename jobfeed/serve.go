@@ -49,12 +49,19 @@ func (s *session) tick(ctx context.Context, c *clock, now time.Time) error {
 		c.reached = now
 		s.store(ctx)
 	}
-	if !s.probeDue(c, now) {
-		s.refill()
-		return nil
+	var err error
+	switch {
+	case s.probeDue(c, now):
+		c.probed = now
+		err = s.probe(ctx)
+	case s.auditDue(now):
+		s.audited = now
+		if err = s.audit(ctx); !errors.Is(err, errBehind) && err != nil {
+			s.Logger.WarnContext(ctx, "the stream could not be compared with what was handed over", "error", err)
+			err = nil
+		}
 	}
-	c.probed = now
-	if err := s.probe(ctx); err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil {
 		return s.link.reason(err)
 	}
 	s.refill()

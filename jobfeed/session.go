@@ -138,14 +138,13 @@ func (s *session) told(status string, h nats.Header) {
 
 // deliver takes a message.
 func (s *session) deliver(m *nats.Msg) {
-	now := time.Now()
-	d, err := read(m, now)
+	d, err := read(m)
 	if d.reply == "" {
 		s.Logger.Warn("a message came that is no delivery", "subject", m.Subject, "error", err)
 		return
 	}
 	s.mu.Lock()
-	s.heard, s.came, s.got = now, now, true
+	s.heard, s.came, s.got = d.received, d.received, true
 	lost := !s.src.acknowledges() && d.number != s.number+1
 	if !lost {
 		s.number = d.number

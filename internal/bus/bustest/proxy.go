@@ -14,10 +14,11 @@ type Proxy struct {
 	wg     sync.WaitGroup
 
 	loseRequests, loseReplies atomic.Bool
-	lost                      atomic.Int64
+	lost, accepted            atomic.Int64
 
-	mu    sync.Mutex
-	conns map[net.Conn]bool
+	mu sync.Mutex
+	// conns are those of both sides, with what says that they are frozen.
+	conns map[net.Conn]*atomic.Bool
 }
 
 // StartProxy forwards to target until the end of the test.
@@ -27,7 +28,7 @@ func StartProxy(t testing.TB, target string) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{target: target, ln: ln, conns: map[net.Conn]bool{}}
+	p := &Proxy{target: target, ln: ln, conns: map[net.Conn]*atomic.Bool{}}
 	p.wg.Go(p.accept)
 	t.Cleanup(func() {
 		_ = ln.Close()
@@ -49,6 +50,9 @@ func (p *Proxy) LoseReplies() { p.loseReplies.Store(true) }
 // Lost counts the bytes that were swallowed so far.
 func (p *Proxy) Lost() int64 { return p.lost.Load() }
 
+// Accepted counts the connections that clients made so far.
+func (p *Proxy) Accepted() int64 { return p.accepted.Load() }
+
 // Cut breaks all connections; new ones pass unhindered.
 func (p *Proxy) Cut() {
 	p.mu.Lock()
@@ -60,27 +64,38 @@ func (p *Proxy) Cut() {
 	p.loseReplies.Store(false)
 }
 
+// Freeze lets nothing more pass over the present connections, without breaking them; new ones pass unhindered.
+func (p *Proxy) Freeze() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, frozen := range p.conns {
+		frozen.Store(true)
+	}
+}
+
 func (p *Proxy) accept() {
 	for {
 		client, err := p.ln.Accept()
 		if err != nil {
 			return
 		}
+		p.accepted.Add(1)
 		server, err := net.Dial("tcp", p.target) //nolint:noctx // on the loopback interface it does not block
 		if err != nil {
 			_ = client.Close()
 			continue
 		}
 		p.mu.Lock()
-		p.conns[client], p.conns[server] = true, true
+		frozen := new(atomic.Bool)
+		p.conns[client], p.conns[server] = frozen, frozen
 		p.mu.Unlock()
-		p.wg.Go(func() { p.pass(server, client, &p.loseRequests) })
-		p.wg.Go(func() { p.pass(client, server, &p.loseReplies) })
+		p.wg.Go(func() { p.pass(server, client, &p.loseRequests, frozen) })
+		p.wg.Go(func() { p.pass(client, server, &p.loseReplies, frozen) })
 	}
 }
 
 // pass copies from src to dst until either breaks, and then breaks both.
-func (p *Proxy) pass(dst, src net.Conn, lose *atomic.Bool) {
+func (p *Proxy) pass(dst, src net.Conn, lose, frozen *atomic.Bool) {
 	defer p.forget(dst, src)
 	buf := make([]byte, 64<<10)
 	for {
@@ -88,7 +103,7 @@ func (p *Proxy) pass(dst, src net.Conn, lose *atomic.Bool) {
 		if err != nil {
 			return
 		}
-		if lose.Load() {
+		if lose.Load() || frozen.Load() {
 			p.lost.Add(int64(n))
 			continue
 		}
