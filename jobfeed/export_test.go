@@ -6,7 +6,7 @@ import "time"
 func (o Options) Hurried() Options {
 	o.pace = pace{
 		heartbeat: 200 * time.Millisecond, expires: time.Second, ping: 300 * time.Millisecond, probe: 300 * time.Millisecond,
-		call: time.Second, reconnect: 200 * time.Millisecond, retry: 200 * time.Millisecond, reached: 50 * time.Millisecond, audit: 3 * time.Second,
+		call: time.Second, reconnect: 200 * time.Millisecond, retry: 200 * time.Millisecond, reached: 50 * time.Millisecond, audit: time.Second,
 	}
 	return o
 }

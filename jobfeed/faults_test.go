@@ -20,8 +20,12 @@ func through(t testing.TB, w *world, durable bool) (jobfeed.Options, *bustest.Pr
 	t.Helper()
 	p := bustest.StartProxy(t, w.srv.Addr())
 	o := w.options(durable)
-	o.URL = strings.Replace(o.URL, w.srv.Addr(), strings.TrimPrefix(p.URL(), "nats://"), 1)
+	o.URL = replaceAddr(o.URL, w.srv.Addr(), p)
 	return o, p
+}
+
+func replaceAddr(url, addr string, p *bustest.Proxy) string {
+	return strings.Replace(url, addr, strings.TrimPrefix(p.URL(), "nats://"), 1)
 }
 
 func TestNetworkFaults(t *testing.T) {
@@ -47,8 +51,8 @@ func TestNetworkFaults(t *testing.T) {
 				w.publish("a", "c")
 				if name != "cut" && name != "frozen" {
 					// These last until the network is mended, and the feed notices by itself that nothing comes.
-					lost := p.Lost()
-					bustest.Eventually(t, "the feed tries another connection", func() bool { return p.Accepted() > 3 && p.Lost() > lost })
+					lost, tries := p.Lost(), p.Accepted()
+					bustest.Eventually(t, "the feed tries another connection", func() bool { return p.Accepted() > tries && p.Lost() > lost })
 					p.Cut()
 				}
 				bustest.Eventually(t, "what came meanwhile is handed over", func() bool { return got.is(w.truth()) })

@@ -170,7 +170,7 @@ func TestMissedCountsVersionsInBetween(t *testing.T) {
 func TestHandlerSlowerThanAckWait(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	const wait = 600 * time.Millisecond
+	const wait = 300 * time.Millisecond
 	w.consumer(func(c *jetstream.ConsumerConfig) { c.AckWait = wait })
 	w.publish("a", "b", "c")
 	o := w.options(true)

@@ -1,9 +1,17 @@
 package jobfeed_test
 
 import (
+	"flag"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// These tests mostly wait, for servers and timeouts, and two processors would run two at a time.
+	if f := flag.Lookup("test.parallel"); f.Value.String() == "2" {
+		_ = f.Value.Set("8") // a number is always taken
+	}
+	goleak.VerifyTestMain(m)
+}
