@@ -258,11 +258,12 @@ func (tr *trial) run(steps int, fault func()) (complete bool) {
 			wait(time.Duration(rng.IntN(10)) * time.Millisecond)
 		}
 	})
+	end := func() { stop(); publisher.Wait() }
+	defer end()
 	for range steps {
 		fault()
 	}
-	stop()
-	publisher.Wait()
+	end()
 	tr.proxy.Cut()
 	return tr.settles()
 }

@@ -165,6 +165,7 @@ func (w *world) consumer(change ...func(*jetstream.ConsumerConfig)) {
 	for _, c := range change {
 		c(&cfg)
 	}
+	bustest.Ready(w.t, w.bus)
 	_, err := w.bus.JetStream().CreateConsumer(context.Background(), bus.StreamJobs, cfg)
 	if err != nil {
 		w.t.Fatal(err)
@@ -173,6 +174,7 @@ func (w *world) consumer(change ...func(*jetstream.ConsumerConfig)) {
 
 func (w *world) deleteConsumer() {
 	w.t.Helper()
+	bustest.Ready(w.t, w.bus)
 	err := w.bus.JetStream().DeleteConsumer(context.Background(), bus.StreamJobs, board)
 	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		w.t.Fatal(err)
@@ -181,6 +183,7 @@ func (w *world) deleteConsumer() {
 
 func (w *world) consumerInfo() *jetstream.ConsumerInfo {
 	w.t.Helper()
+	bustest.Ready(w.t, w.bus)
 	c, err := w.bus.JetStream().Consumer(context.Background(), bus.StreamJobs, board)
 	if err != nil {
 		w.t.Fatal(err)
