@@ -148,7 +148,7 @@ func TestConnections(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.send([]bus.Msg{w.next("c", "a"), w.next("d", "a"), w.next("e", "a"), w.next("d", "b")})
-	o := w.options(false)
+	o := w.options(false).Unaudited()
 	o.Positions = jobfeed.NewMemory()
 	o.Connections = []string{"d"}
 	got := newSeen()

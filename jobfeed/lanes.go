@@ -233,7 +233,9 @@ func (l *lanes) settle(q *queue, ok bool) (gone, back []delivery, pause time.Dur
 			l.offer(q)
 		}
 		return []delivery{it.delivery}, nil, 0
-	case l.stopped || l.paused:
+	case l.stopped:
+		return nil, []delivery{it.delivery}, 0 // it stays, as in stop
+	case l.paused:
 		l.drop(q, 1)
 		return nil, []delivery{it.delivery}, 0
 	}

@@ -2,6 +2,7 @@ package jobfeed
 
 import (
 	"context"
+	"slices"
 )
 
 // rest notes that the last handler ended.
@@ -11,14 +12,43 @@ func (l *lanes) rest() {
 	}
 }
 
-// stop has no further event handled and returns those in memory that are not being handled. Its channel is closed once
-// all handlers have returned.
+// stop has no further event handled and returns those that are not being handled. They stay in memory, so that the place
+// up to which all was handled is known. The channel is closed once all handlers have returned.
 func (l *lanes) stop() (left []delivery, idle <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.stopped = true
 	l.caught.over = true
-	return l.clear()
+	for _, q := range l.queues {
+		for _, it := range q.waiting() {
+			left = append(left, it.delivery)
+		}
+	}
+	return left, l.halt()
+}
+
+// halt has nothing offered any more. The channel is closed once nothing is being handled.
+func (l *lanes) halt() (idle <-chan struct{}) {
+	l.ready = nil
+	for _, q := range l.queues {
+		if q.timer != nil {
+			q.timer.Stop()
+			q.timer = nil
+		}
+	}
+	l.idle = make(chan struct{})
+	if l.running == 0 {
+		close(l.idle)
+	}
+	return l.idle
+}
+
+// waiting are the events of a queue that are not being handled.
+func (q *queue) waiting() []*item {
+	if q.running {
+		return q.items[1:]
+	}
+	return q.items
 }
 
 // forget drops all that is in memory and what was handled, since everything is to be handed over again. It waits for
@@ -27,7 +57,8 @@ func (l *lanes) stop() (left []delivery, idle <-chan struct{}) {
 func (l *lanes) forget(ctx context.Context, reset func() error) error {
 	l.mu.Lock()
 	l.paused = true
-	_, idle := l.clear()
+	idle := l.halt()
+	l.clear()
 	l.mu.Unlock()
 	defer func() {
 		l.mu.Lock()
@@ -48,33 +79,17 @@ func (l *lanes) forget(ctx context.Context, reset func() error) error {
 	return nil
 }
 
-// clear drops what is not being handled and returns it. The channel is closed once nothing is being handled.
-func (l *lanes) clear() (left []delivery, idle <-chan struct{}) {
-	l.ready = nil
+// clear drops what is not being handled.
+func (l *lanes) clear() {
 	for _, q := range l.queues {
-		if q.timer != nil {
-			q.timer.Stop()
-			q.timer = nil
-		}
-		kept := 0
-		if q.running {
-			kept = 1
-		}
-		for _, it := range q.items[kept:] {
-			left = append(left, it.delivery)
-			l.held--
-		}
-		q.items = q.items[:kept]
-		if kept == 0 {
+		waiting := q.waiting()
+		l.held -= len(waiting)
+		q.items = q.items[:len(q.items)-len(waiting)]
+		if len(q.items) == 0 {
 			delete(l.queues, q.key)
 		}
 	}
 	l.caught.unread()
-	l.idle = make(chan struct{})
-	if l.running == 0 {
-		close(l.idle)
-	}
-	return left, l.idle
 }
 
 // dismiss sends whoever waits for work home.
@@ -124,4 +139,18 @@ func (l *lanes) find(from *origin) []delivery {
 		}
 	}
 	return out
+}
+
+// findAlive is find without what will not be handled any more.
+func (l *lanes) findAlive(from *origin) []delivery {
+	all := l.find(from)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.stopped {
+		return all
+	}
+	return slices.DeleteFunc(all, func(d delivery) bool {
+		q := l.queues[d.key]
+		return q == nil || !q.running || q.items[0].version != d.version
+	})
 }

@@ -172,7 +172,7 @@ func (tr *trial) consumer() {
 func (tr *trial) start() {
 	tr.t.Helper()
 	tr.now = &life{database: tr.db, kind: tr.kind, rng: rand.New(rand.NewPCG(tr.rng.Uint64(), 2)), seen: map[string]int64{}}
-	o := tr.options(tr.kind.durable)
+	o := tr.options(tr.kind.durable).Unaudited()
 	o.URL = replaceAddr(o.URL, tr.srv.Addr(), tr.proxy)
 	o.Buffer, o.Parallel, o.Grace = 64, 4, time.Millisecond
 	if tr.kind.remembers {
@@ -197,6 +197,15 @@ func (tr *trial) crash() {
 	}
 }
 
+// stop ends a life as it should end.
+func (tr *trial) stop() {
+	tr.t.Helper()
+	tr.sub.end()
+	if tr.kind.durable {
+		tr.unacknowledged += tr.consumerInfo().NumAckPending // its last acknowledgements may have been lost
+	}
+}
+
 // fault lets something happen.
 func (tr *trial) fault() {
 	tr.t.Helper()
@@ -209,6 +218,7 @@ func (tr *trial) fault() {
 		func() string { tr.srv.Stop(); wait(pause / 2); tr.srv.Start(); return "restart" },
 		func() string { tr.crash(); tr.start(); return "crash" },
 		func() string { tr.crash(); wait(pause); tr.start(); return "crash and pause" },
+		func() string { tr.stop(); tr.start(); return "stop" },
 	}
 	if tr.kind.remembers { // else everything would rightly come again
 		faults = append(faults, func() string { tr.wipe(); return "wipe" })

@@ -74,7 +74,7 @@ func (s *session) touch(c *clock, now time.Time) {
 		return
 	}
 	c.touched = now
-	for _, d := range s.lanes.find(s.from) {
+	for _, d := range s.lanes.findAlive(s.from) {
 		s.say(d, wordWorking)
 	}
 }
