@@ -4,7 +4,7 @@ import (
 	"flag"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/bebitcoiner/ashbridge/internal/local/localtest"
 )
 
 func TestMain(m *testing.M) {
@@ -13,5 +13,5 @@ func TestMain(m *testing.M) {
 	if f := flag.Lookup("test.parallel"); f.Value.String() == "2" {
 		_ = f.Value.Set("8") // a number is always taken
 	}
-	goleak.VerifyTestMain(m)
+	localtest.Main(m, localtest.Volatile())
 }

@@ -75,13 +75,13 @@ var usual = pace{
 func (o Options) complete() (Options, error) {
 	var faults []error
 	if o.URL == "" {
-		faults = append(faults, errors.New("URL is missing"))
+		faults = append(faults, errors.New("no URL"))
 	}
 	if (o.User == "") != (o.Password == "") {
-		faults = append(faults, errors.New("User and Password go together"))
+		faults = append(faults, errors.New("one of User and Password is missing"))
 	}
 	if o.User != "" && len(o.Connections) > 0 {
-		faults = append(faults, errors.New("Connections cannot be chosen here for a subscriber: PATCH /v1/subscribers/{id} changes its employers"))
+		faults = append(faults, errors.New("a subscriber has no Connections here: PATCH /v1/subscribers/{id} changes its employers"))
 	}
 	for _, id := range append([]string{o.User}, o.Connections...) {
 		if strings.ContainsAny(id, ".*> \t\r\n") {
@@ -89,7 +89,7 @@ func (o Options) complete() (Options, error) {
 		}
 	}
 	if o.Parallel < 0 || o.Buffer < 0 || o.Grace < 0 || o.Patience < 0 {
-		faults = append(faults, errors.New("Parallel, Buffer, Grace and Patience cannot be negative"))
+		faults = append(faults, errors.New("one of Parallel, Buffer, Grace and Patience is negative"))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return o, fmt.Errorf("jobfeed options: %w", err)

@@ -89,7 +89,9 @@ func (l *life) Reached(_ context.Context, m jobfeed.Mark) error {
 	return nil
 }
 
-func (l *life) Reset(context.Context, jobfeed.Mark) error { return errors.New("no replay was asked for") }
+func (l *life) Reset(context.Context, jobfeed.Mark) error {
+	return errors.New("no replay was asked for")
+}
 
 // begin notes that an event was handed over, and returns how long the board works on it.
 func (l *life) begin(e jobfeed.Event) (work time.Duration, fails bool) {

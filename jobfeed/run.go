@@ -68,7 +68,7 @@ func (r *run) read(ctx context.Context) error {
 			err = s.serve(ctx)
 		}
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it is asked to end, which is no error
 		}
 		if s != nil {
 			r.close(ctx, s)

@@ -211,7 +211,7 @@ func (s *session) probe(ctx context.Context) error {
 	switch {
 	case s.came != came:
 		return nil // it is busy
-	case info.NumPending > 0 && asked > 0 && !(s.src.acknowledges() && info.NumAckPending >= s.limit):
+	case info.NumPending > 0 && asked > 0 && (!s.src.acknowledges() || info.NumAckPending < s.limit):
 		return fmt.Errorf("%w: %d", errStuck, info.NumPending)
 	case info.NumPending == 0:
 		s.fresh = 0

@@ -33,6 +33,9 @@ var onlyModule = map[string][]string{
 	"internal/mirror": {"ashby", "schema/events"},
 	"internal/loop":   {},
 	"internal/markup": {},
+
+	"jobfeed":             {"schema/events"},
+	"jobfeed/jobfeedtest": {"jobfeed"},
 }
 
 // stdlibOnly are packages without any third party.
@@ -189,6 +192,7 @@ func TestTheTableBites(t *testing.T) {
 		{"schema/events", module + "/internal/mirror"},
 		{"ashby", module + "/internal/mirror"},
 		{"internal/bus", module + "/cmd/ashbridge"},
+		{"jobfeed", module + "/internal/bus"},
 		{"gateway", "example.com/unknown"},
 	} {
 		if len(faults(c.pkg, c.imp)) == 0 {
