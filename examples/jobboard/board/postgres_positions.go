@@ -1,0 +1,92 @@
+package board
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/bebitcoiner/ashbridge/jobfeed"
+)
+
+// positions are jobfeed's positions beside the jobs.
+type positions struct{ p *Postgres }
+
+// Positions are where the feed goes on after a restart.
+func (p *Postgres) Positions() jobfeed.Positions { return positions{p: p} }
+
+// Load returns all positions.
+func (s positions) Load(ctx context.Context) (jobfeed.Position, error) {
+	at := jobfeed.Position{Versions: map[string]int64{}}
+	err := s.p.inTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, func(tx *sqlx.Tx) error {
+		err := tx.QueryRowxContext(ctx, "SELECT created, sequence, replay FROM jobboard.mark").
+			Scan(&at.Mark.Created, &at.Mark.Sequence, &at.Mark.Replay)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		at.Mark.Created = at.Mark.Created.UTC()
+		var rows []struct {
+			Key     string `db:"key"`
+			Version int64  `db:"version"`
+		}
+		if err := tx.SelectContext(ctx, &rows, "SELECT key, version FROM jobboard.positions"); err != nil {
+			return err
+		}
+		for _, r := range rows {
+			at.Versions[r.Key] = r.Version
+		}
+		return nil
+	})
+	if err != nil {
+		return jobfeed.Position{}, fmt.Errorf("reading the positions: %w", err)
+	}
+	return at, nil
+}
+
+// Handled stores that a version was handled. Of a job, Apply has done so before, and nothing is written.
+func (s positions) Handled(ctx context.Context, key string, version int64) error {
+	if err := handled(ctx, s.p.db, key, version); err != nil {
+		return fmt.Errorf("storing a position: %w", err)
+	}
+	return nil
+}
+
+// handled stores a version, in a transaction or on its own.
+func handled(ctx context.Context, db sqlx.ExtContext, key string, version int64) error {
+	_, err := db.ExecContext(ctx, `
+		INSERT INTO jobboard.positions AS old (key, version) VALUES ($1, $2)
+		ON CONFLICT (key) DO UPDATE SET version = EXCLUDED.version WHERE old.version < EXCLUDED.version`, key, version)
+	return err
+}
+
+// Reached stores a place in the stream.
+func (s positions) Reached(ctx context.Context, m jobfeed.Mark) error {
+	if err := reached(ctx, s.p.db, m); err != nil {
+		return fmt.Errorf("storing a place in the stream: %w", err)
+	}
+	return nil
+}
+
+func reached(ctx context.Context, db sqlx.ExtContext, m jobfeed.Mark) error {
+	_, err := db.ExecContext(ctx, `
+		INSERT INTO jobboard.mark (created, sequence, replay) VALUES ($1, $2, $3)
+		ON CONFLICT (the_one) DO UPDATE SET created = EXCLUDED.created, sequence = EXCLUDED.sequence, replay = EXCLUDED.replay`,
+		m.Created, int64(m.Sequence), m.Replay) //nolint:gosec // a stream's sequence does not reach 2^63
+	return err
+}
+
+// Reset forgets all versions. The jobs keep theirs, so that a replay changes only what differs.
+func (s positions) Reset(ctx context.Context, m jobfeed.Mark) error {
+	err := s.p.inTx(ctx, nil, func(tx *sqlx.Tx) error {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM jobboard.positions"); err != nil {
+			return err
+		}
+		return reached(ctx, tx, m)
+	})
+	if err != nil {
+		return fmt.Errorf("forgetting the positions: %w", err)
+	}
+	return nil
+}
