@@ -3,6 +3,7 @@ package board
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -21,12 +22,15 @@ func (p *Postgres) Positions() jobfeed.Positions { return positions{p: p} }
 func (s positions) Load(ctx context.Context) (jobfeed.Position, error) {
 	at := jobfeed.Position{Versions: map[string]int64{}}
 	err := s.p.inTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}, func(tx *sqlx.Tx) error {
-		err := tx.QueryRowxContext(ctx, "SELECT created, sequence, replay FROM jobboard.mark").
-			Scan(&at.Mark.Created, &at.Mark.Sequence, &at.Mark.Replay)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		var mark []byte
+		switch err := tx.GetContext(ctx, &mark, "SELECT mark FROM jobboard.mark"); {
+		case err == nil:
+			if err := json.Unmarshal(mark, &at.Mark); err != nil {
+				return err
+			}
+		case !errors.Is(err, sql.ErrNoRows):
 			return err
 		}
-		at.Mark.Created = at.Mark.Created.UTC()
 		var rows []struct {
 			Key     string `db:"key"`
 			Version int64  `db:"version"`
@@ -70,10 +74,12 @@ func (s positions) Reached(ctx context.Context, m jobfeed.Mark) error {
 }
 
 func reached(ctx context.Context, db sqlx.ExtContext, m jobfeed.Mark) error {
-	_, err := db.ExecContext(ctx, `
-		INSERT INTO jobboard.mark (created, sequence, replay) VALUES ($1, $2, $3)
-		ON CONFLICT (the_one) DO UPDATE SET created = EXCLUDED.created, sequence = EXCLUDED.sequence, replay = EXCLUDED.replay`,
-		m.Created, int64(m.Sequence), m.Replay) //nolint:gosec // a stream's sequence does not reach 2^63
+	doc, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, `
+		INSERT INTO jobboard.mark (mark) VALUES ($1) ON CONFLICT (the_one) DO UPDATE SET mark = EXCLUDED.mark`, string(doc))
 	return err
 }
 

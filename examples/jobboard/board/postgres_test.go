@@ -44,7 +44,7 @@ func TestPositions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mark := jobfeed.Mark{Created: clock.Add(time.Microsecond), Sequence: 12, Replay: 1}
+	mark := jobfeed.Mark{Created: clock.Add(time.Microsecond), Sequence: 12, Event: "e", Filter: "f", Replay: 1}
 	s := p.Positions()
 	if at, err := s.Load(t.Context()); err != nil || !at.Mark.Created.IsZero() || len(at.Versions) != 0 {
 		t.Errorf("of nothing: %+v %v", at, err)

@@ -29,10 +29,8 @@ CREATE TABLE IF NOT EXISTS jobboard.positions (
     version bigint NOT NULL
 );
 
--- The one row is the place in the stream up to which everything is handled.
+-- The one row is the place in the stream up to which everything is handled, as jobfeed says it.
 CREATE TABLE IF NOT EXISTS jobboard.mark (
-    the_one  boolean     PRIMARY KEY DEFAULT true CHECK (the_one),
-    created  timestamptz NOT NULL,
-    sequence bigint      NOT NULL,
-    replay   integer     NOT NULL
+    the_one boolean PRIMARY KEY DEFAULT true CHECK (the_one),
+    mark    jsonb   NOT NULL
 );
