@@ -3,7 +3,7 @@
 "use strict";
 
 (() => {
-  const pause = 700; // ms between two fetches, however many jobs change
+  const pause = 400; // ms between two fetches, however many jobs change
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   const byId = (id) => document.getElementById(id);
   const list = byId("jobs");
