@@ -145,7 +145,7 @@ func (broken) Job(context.Context, string, string) (Job, error) {
 	return Job{}, errors.New("secret detail")
 }
 func (broken) Apply(context.Context, Job) (bool, error) { return false, errors.New("secret detail") }
-func (broken) Ping(context.Context) error                { return errors.New("secret detail") }
+func (broken) Ping(context.Context) error               { return errors.New("secret detail") }
 
 func TestAStoreThatIsAway(t *testing.T) {
 	t.Parallel()
