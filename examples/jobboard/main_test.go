@@ -21,7 +21,9 @@ import (
 
 func TestMain(m *testing.M) { localtest.Main(m, localtest.Volatile()) }
 
-func variables(m map[string]string) func(string) string { return func(name string) string { return m[name] } }
+func variables(m map[string]string) func(string) string {
+	return func(name string) string { return m[name] }
+}
 
 // natsURL is a NATS with Ashbridge's streams.
 func natsURL(t *testing.T) string {

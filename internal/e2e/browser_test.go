@@ -47,13 +47,13 @@ func newBrowser(t testing.TB) tab {
 	}
 	ctx, cancel := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
 	t.Cleanup(cancel)
-	return newTab(t, ctx)
+	return newTab(ctx, t)
 }
 
 // another opens a second tab of the same browser.
-func (b tab) another() tab { b.t.Helper(); return newTab(b.t, b.ctx) }
+func (b tab) another() tab { b.t.Helper(); return newTab(b.ctx, b.t) }
 
-func newTab(t testing.TB, parent context.Context) tab {
+func newTab(parent context.Context, t testing.TB) tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(parent)
 	messages := chromedp.Console(ctx)

@@ -141,9 +141,11 @@ type broken struct{ *Memory }
 func (broken) Search(context.Context, Query) (Results, error) {
 	return Results{}, errors.New("secret detail")
 }
+
 func (broken) Job(context.Context, string, string) (Job, error) {
 	return Job{}, errors.New("secret detail")
 }
+
 func (broken) Apply(context.Context, Job) (bool, error) { return false, errors.New("secret detail") }
 func (broken) Ping(context.Context) error               { return errors.New("secret detail") }
 

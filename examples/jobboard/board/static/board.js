@@ -9,8 +9,8 @@
   const list = byId("jobs");
   const shown = document.body.dataset.key; // the job of a job's page
   let position = document.body.dataset.position;
-  let source, retry, timer, running, fetchedAt = -pause;
-  let pending = new Map(); // key → the change that waits for the next fetch
+  let source, retry, timer, running, isStale = false, notBefore = 0;
+  const untold = new Map(); // key → the change that the page does not show yet
 
   // ---- the stream
 
@@ -41,40 +41,56 @@
   });
   addEventListener("pageshow", (e) => { if (e.persisted) connect(); });
 
+  // changed is told of a change, or with null that the page may differ in anything.
   function changed(change) {
     if (!list && !shown) return;
     if (shown && change && change.key !== shown) return;
-    if (change) pending.set(change.key, change);
-    if (timer) return;
-    timer = setTimeout(() => { timer = 0; refresh(); }, Math.max(0, fetchedAt + pause - performance.now()));
+    if (change) untold.set(change.key, change);
+    isStale = true;
+    schedule();
+  }
+
+  // schedule fetches as soon as that is allowed. While a fetch runs it does nothing: the end of that one comes back here,
+  // so that a slow network is never outrun by changes.
+  function schedule() {
+    if (timer || running || !isStale) return;
+    timer = setTimeout(() => { timer = 0; load(location.href, new Map(untold)); }, Math.max(0, notBefore - performance.now()));
   }
 
   // ---- fetching this page again
 
-  async function refresh() {
-    const changes = pending;
-    pending = new Map();
-    await load(location.href, changes);
-  }
-
   // load fetches an address of this page and shows what it says. changes are the live ones that led here, null where the
-  // visitor did.
+  // visitor did, who does not wait for a fetch that runs already.
   async function load(url, changes) {
     if (running) running.abort();
+    clearTimeout(timer);
+    timer = 0;
     const mine = running = new AbortController();
-    fetchedAt = performance.now();
+    isStale = false;
+    notBefore = performance.now() + pause;
+    const answer = await ask(url, AbortSignal.any([mine.signal, AbortSignal.timeout(10000)]));
+    if (mine !== running) return;
+    running = null;
+    if (!answer) {
+      notBefore = performance.now() + 3000;
+      isStale = true;
+    } else if (list) {
+      showList(answer.page, changes);
+    } else {
+      showJob(answer.status, answer.page);
+    }
+    if (answer && changes) for (const [key, change] of changes) if (untold.get(key) === change) untold.delete(key);
+    schedule();
+  }
+
+  // ask fetches a page; null where the board is away or answers something else.
+  async function ask(url, signal) {
     try {
-      const response = await fetch(url, { signal: mine.signal, headers: { Accept: "text/html" } });
-      const next = new DOMParser().parseFromString(await response.text(), "text/html");
-      if (mine !== running) return;
-      if (list) showList(next, changes); else showJob(response.status, next);
-    } catch (e) {
-      if (e.name === "AbortError") {
-        if (changes) for (const [k, c] of changes) if (!pending.has(k)) pending.set(k, c);
-        return;
-      }
-      fetchedAt += 3000; // the network is away: once more after a pause
-      changed(null);
+      const response = await fetch(url, { signal, headers: { Accept: "text/html" } });
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      return response.status === 503 || (list && !page.getElementById("jobs")) ? null : { status: response.status, page };
+    } catch {
+      return null;
     }
   }
 
@@ -89,12 +105,11 @@
 
   function showList(next, changes) {
     const fresh = next.getElementById("jobs");
-    if (!fresh) return changed(null); // an error page: later
     document.title = next.title;
     for (const id of ["bar", "empty", "pages"]) exchange(next, id);
     for (const filter of document.querySelectorAll(".filter")) showFilter(next, filter, changes);
     const news = place(fresh, Boolean(changes));
-    if (changes) tell(news, changes);
+    if (changes) tell(news, changes); else byId("news").textContent = byId("count").textContent;
   }
 
   // showFilter takes a filter's choices from the other page. One that the visitor may have open is left alone while jobs
@@ -170,7 +185,6 @@
 
   function showJob(status, next) {
     const job = byId("job"), banner = byId("banner");
-    if (status === 503) return changed(null);
     if (!job) { // it was closed when the page was loaded; if it opened again, show it
       if (status === 200) { document.title = next.title; byId("content").replaceWith(document.importNode(next.getElementById("content"), true)); }
       return;
