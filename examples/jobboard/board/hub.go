@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// keptChanges is how many changes a page may have missed before it has to fetch everything anew.
+	// keptChanges is how many changes are kept at most, and half of it at least: a page that missed more has to fetch
+	// everything anew.
 	keptChanges = 512
 	// clientBuffer is how many changes wait for a slow page before it is sent away. It comes back and says where it was.
 	clientBuffer = 64
