@@ -82,7 +82,7 @@ func (d *demo) run(ctx context.Context, c *apiClient) error {
 			}
 			d.keep() // the webhook secret was shown once
 			return together(ctx,
-				func(ctx context.Context) error { return d.board.run(ctx, d.tell) },
+				func(ctx context.Context) error { return d.board.run(ctx, c, d.tell) },
 				func(ctx context.Context) error {
 					return churn(ctx, d.org, demoChurn, func(string) {
 						if d.state.isDue() {
@@ -198,6 +198,18 @@ type apiClient struct {
 	http  *http.Client
 }
 
+// apiError is an answer that is no success.
+type apiError struct {
+	method, path string
+	status       int
+	answer       string
+}
+
+// Error says what was answered.
+func (e *apiError) Error() string {
+	return fmt.Sprintf("%s %s answered %d: %s", e.method, e.path, e.status, e.answer)
+}
+
 func newAPIClient(base string, token ashby.Secret) *apiClient {
 	return &apiClient{base: base, token: token, http: &http.Client{Timeout: 30 * time.Second}}
 }
@@ -238,7 +250,7 @@ func (c *apiClient) call(ctx context.Context, method, path string, body, v any) 
 		return err
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {
-		return fmt.Errorf("%s %s answered %d: %s", method, path, resp.StatusCode, answer)
+		return &apiError{method: method, path: path, status: resp.StatusCode, answer: string(answer)}
 	}
 	if v == nil {
 		return nil
