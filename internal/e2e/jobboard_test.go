@@ -13,7 +13,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/bebitcoiner/ashbridge/ashby/ashbytest"
-	"github.com/bebitcoiner/ashbridge/examples/jobboard/board"
+	jobboard "github.com/bebitcoiner/ashbridge/examples/jobboard/board"
 	"github.com/bebitcoiner/ashbridge/internal/local/localtest"
 	"github.com/bebitcoiner/ashbridge/jobfeed"
 )
@@ -24,11 +24,11 @@ const liveWithin = 2 * time.Second
 // runBoard runs the example job board on the system's events until the test ends, and returns its address.
 func (s *system) runBoard() string {
 	s.t.Helper()
-	store, err := board.OpenPostgres(s.t.Context(), localtest.Database(s.t))
+	store, err := jobboard.OpenPostgres(s.t.Context(), localtest.Database(s.t))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	b, err := board.New(board.Options{Feed: jobfeed.Options{URL: s.nats.URL()}, Store: store})
+	b, err := jobboard.New(jobboard.Options{Feed: jobfeed.Options{URL: s.nats.URL()}, Store: store})
 	if err != nil {
 		s.t.Fatal(err)
 	}
