@@ -98,12 +98,12 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 	}
 	defer func() { _ = taken.Close() }()
 	for want, args := range map[string][]string{
-		"--addr names another":      {"--addr", taken.Addr().String()},
-		"reading the password":      {"--password-file", "/nowhere/at/all"},
-		"unexpected argument":       {"up"},
-		"not defined":               {"--colour", "red"},
-		"board's database":          {"--database-url", "postgres://127.0.0.1:1/none?sslmode=disable"},
-		"User and Password go toge": {"--user", "sub_1-1", "--addr", "127.0.0.1:0"},
+		"--addr names another": {"--addr", taken.Addr().String()},
+		"reading the password": {"--password-file", "/nowhere/at/all"},
+		"unexpected argument":  {"up"},
+		"not defined":          {"--colour", "red"},
+		"board's database":     {"--database-url", "postgres://127.0.0.1:1/none?sslmode=disable"},
+		"User and Password":    {"--user", "sub_1-1", "--addr", "127.0.0.1:0"},
 	} {
 		var logs bytes.Buffer
 		if err := run(t.Context(), args, variables(nil), io.Discard, &logs); err == nil || !strings.Contains(err.Error(), want) {

@@ -86,19 +86,22 @@ func New(o Options) (*Board, error) {
 	}, nil
 }
 
-// Run serves the pages on ln and follows the events until ctx ends, and closes ln. It returns nil after an orderly stop.
-func (b *Board) Run(ctx context.Context, ln net.Listener) error {
+// Run serves the pages on ln and follows the events until its context ends, and closes ln. It returns nil after an orderly stop.
+func (b *Board) Run(stopping context.Context, ln net.Listener) error {
 	o := b.o.Feed
 	o.Positions, o.Logger = b.store.Positions(), b.log
 	o.OnCaughtUp = func() { b.caughtUp.Store(true) }
-	feed, err := jobfeed.Open(ctx, o)
+	feed, err := jobfeed.Open(stopping, o)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := errgroup.WithContext(stopping)
 	g.Go(func() error { return b.serve(ctx, ln) })
 	g.Go(func() error { return feed.Subscribe(ctx, b.Handle) })
-	return errors.Join(g.Wait(), feed.Close())
+	if err = g.Wait(); stopping.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil // the stop came while something was still starting
+	}
+	return errors.Join(err, feed.Close())
 }
 
 // Handle takes an event of the feed: it stores the job, and tells the pages that show it.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bebitcoiner/ashbridge/internal/local/localtest"
 	"github.com/bebitcoiner/ashbridge/jobfeed"
+	"github.com/bebitcoiner/ashbridge/jobfeed/jobfeedtest"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
@@ -37,7 +38,12 @@ func TestJobAndPositionAreStoredTogether(t *testing.T) {
 	}
 }
 
-func TestPositions(t *testing.T) {
+func TestPositionsKeepTheirContract(t *testing.T) {
+	t.Parallel()
+	jobfeedtest.TestPositions(t, func(t *testing.T) jobfeed.Positions { return newPostgres(t).Positions() })
+}
+
+func TestPositionsOutliveARestart(t *testing.T) {
 	t.Parallel()
 	url := localtest.Database(t)
 	p, err := OpenPostgres(t.Context(), url)
