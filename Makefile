@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test bench model lint fmt fuzz clean postgres compiler
+.PHONY: help run build test bench model lint fmt fuzz clean postgres compiler chromium
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ run: build ## set everything up and run the demo: one employer, live job events 
 build: ## build bin/ashbridge
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/ashbridge
 
-test: postgres compiler ## set everything up and run all tests with the race detector
+test: postgres compiler chromium ## set everything up and run all tests with the race detector
 	$(GO) test -race -timeout 10m ./...
 
 bench: postgres ## measure: latency, ingest, first sync, polls, memory, a fleet, candidates, an outage, a shared key
@@ -48,3 +48,6 @@ postgres:
 
 compiler:
 	@ops/install-cc.sh
+
+chromium:
+	@ops/install-chromium.sh

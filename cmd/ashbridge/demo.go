@@ -32,15 +32,13 @@ type demo struct {
 	key   string
 	ln    net.Listener
 	state *demoState
+	board *demoBoard
 	tell  func(string)
 }
 
 // newDemo makes the listener and the simulator, with the employer of the run before if there was one.
 func newDemo(ctx context.Context, dir string, tell func(string)) (*demo, error) {
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:8090")
-	if err != nil { // taken: any free port will do
-		ln, err = listen(ctx, "127.0.0.1:0", "nothing")
-	}
+	ln, err := listenNear(ctx, "127.0.0.1:8090")
 	if err != nil {
 		return nil, err
 	}
@@ -61,9 +59,19 @@ func newDemo(ctx context.Context, dir string, tell func(string)) (*demo, error) 
 	return d, nil
 }
 
+// listenNear listens on an address, or where it is taken, on any free port of this host.
+func listenNear(ctx context.Context, addr string) (net.Listener, error) {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return listen(ctx, "127.0.0.1:0", "nothing")
+	}
+	return ln, nil
+}
+
 func (d *demo) url() string { return "http://" + d.ln.Addr().String() }
 
-// run serves the simulator, connects the employer as a person would, by the API, and keeps changing jobs.
+// run serves the simulator, connects the employer as a person would, by the API, keeps changing jobs, and shows them on
+// the board.
 func (d *demo) run(ctx context.Context, c *apiClient) error {
 	defer d.sim.Close()
 	err := together(ctx,
@@ -73,11 +81,15 @@ func (d *demo) run(ctx context.Context, c *apiClient) error {
 				return fmt.Errorf("connecting the demo's employer: %w", err)
 			}
 			d.keep() // the webhook secret was shown once
-			return churn(ctx, d.org, demoChurn, func(string) {
-				if d.state.isDue() {
-					d.keep()
-				}
-			})
+			return together(ctx,
+				func(ctx context.Context) error { return d.board.run(ctx, c, d.tell) },
+				func(ctx context.Context) error {
+					return churn(ctx, d.org, demoChurn, func(string) {
+						if d.state.isDue() {
+							d.keep()
+						}
+					})
+				})
 		})
 	d.keep()
 	return err
@@ -186,6 +198,18 @@ type apiClient struct {
 	http  *http.Client
 }
 
+// apiError is an answer that is no success.
+type apiError struct {
+	method, path string
+	status       int
+	answer       string
+}
+
+// Error says what was answered.
+func (e *apiError) Error() string {
+	return fmt.Sprintf("%s %s answered %d: %s", e.method, e.path, e.status, e.answer)
+}
+
 func newAPIClient(base string, token ashby.Secret) *apiClient {
 	return &apiClient{base: base, token: token, http: &http.Client{Timeout: 30 * time.Second}}
 }
@@ -226,7 +250,7 @@ func (c *apiClient) call(ctx context.Context, method, path string, body, v any) 
 		return err
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {
-		return fmt.Errorf("%s %s answered %d: %s", method, path, resp.StatusCode, answer)
+		return &apiError{method: method, path: path, status: resp.StatusCode, answer: string(answer)}
 	}
 	if v == nil {
 		return nil

@@ -38,12 +38,12 @@ func newUp() *cobra.Command {
 		Short: "Run everything in one process, with its own Postgres and NATS",
 		Long: "Run everything in one process: an embedded NATS, a PostgreSQL made from the installed programs, the tables,\n" +
 			"and all three services. ASHBRIDGE_DATABASE_URL or ASHBRIDGE_NATS_URL name other servers instead.\n\n" +
-			"With --demo, Ashby is simulated too: one employer is connected and its jobs keep changing.",
+			"With --demo, Ashby is simulated too: one employer is connected, its jobs keep changing, and a job board shows them.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runUp(cmd, withDemo) },
 	}
 	config.RegisterFlags(cmd.Flags())
-	cmd.Flags().BoolVar(&withDemo, "demo", false, "simulate Ashby, with one employer whose jobs keep changing")
+	cmd.Flags().BoolVar(&withDemo, "demo", false, "simulate Ashby, with one employer whose jobs keep changing, and a job board")
 	return cmd
 }
 
@@ -81,6 +81,8 @@ type upProcess struct {
 	isDemo bool
 	demo   *demo
 	gate   net.Listener
+	// nats is the address at which a client in this machine finds NATS.
+	nats string
 	// postgres is nil where another server is used.
 	postgres *local.Postgres
 }
@@ -151,6 +153,7 @@ func (u *upProcess) openNATS(ctx context.Context) error {
 			return err
 		}
 	}
+	u.nats = o.URL
 	if err := u.openBus(ctx, o); err != nil {
 		return err
 	}
@@ -264,6 +267,9 @@ func (u *upProcess) openDemo(ctx context.Context) error {
 	}
 	d, err := newDemo(ctx, u.Config.DataDir, func(s string) { u.say("%s", s) })
 	if err != nil {
+		return err
+	}
+	if d.board, err = newDemoBoard(ctx, u.nats, u.Log); err != nil {
 		return err
 	}
 	u.demo = d

@@ -34,13 +34,17 @@ var onlyModule = map[string][]string{
 	"internal/loop":   {},
 	"internal/markup": {},
 	"internal/feed":   {},
+	"internal/guard":  {},
+	"internal/lease":  {"internal/loop"},
+
+	"internal/courier": {"ashby", "internal/guard", "internal/mirror"},
 
 	"jobfeed":             {"schema/events"},
 	"jobfeed/jobfeedtest": {"jobfeed"},
-	"internal/guard":      {},
-	"internal/lease":      {"internal/loop"},
-	"internal/courier":    {"ashby", "internal/guard", "internal/mirror"},
 }
+
+// forBoards are the packages of this module that a board may import, as the examples show.
+var forBoards = []string{"jobfeed", "schema/events", "examples"}
 
 // stdlibOnly are packages without any third party.
 var stdlibOnly = []string{"schema/events", "internal/mirror", "schema", "schema/migrations", "internal/feed"}
@@ -49,8 +53,8 @@ var stdlibOnly = []string{"schema/events", "internal/mirror", "schema", "schema/
 var homes = map[string][]string{
 	"github.com/gofiber/fiber/v2":                              {"gateway"},
 	"github.com/valyala/fasthttp":                              {"gateway"},
-	"github.com/jmoiron/sqlx":                                  {"internal/postgres"},
-	"github.com/lib/pq":                                        {"internal/postgres", "internal/local/localtest"},
+	"github.com/jmoiron/sqlx":                                  {"internal/postgres", "examples"},
+	"github.com/lib/pq":                                        {"internal/postgres", "internal/local/localtest", "examples"},
 	"github.com/pressly/goose/v3":                              {"internal/postgres"},
 	"github.com/nats-io/nats.go":                               {"internal/bus", "internal/local", "jobfeed", "examples"},
 	"github.com/synadia-io/orbit.go":                           {"internal/bus"},
@@ -65,7 +69,7 @@ var homes = map[string][]string{
 	"github.com/prometheus/client_golang":                      {"gateway", "syncer", "notifier", "internal/telemetry", "internal/app"},
 	"github.com/google/uuid":                                   {"gateway", "internal/postgres", "internal/app", "cmd/ashbridge"},
 	"github.com/santhosh-tekuri/jsonschema/v6":                 {"schema/events/eventstest"},
-	"golang.org/x/sync":                                        {"gateway", "syncer", "notifier", "internal", "cmd/ashbridge"},
+	"golang.org/x/sync":                                        {"gateway", "syncer", "notifier", "internal", "cmd/ashbridge", "examples"},
 	"golang.org/x/sys":                                         {"internal/local"},
 	"golang.org/x/crypto":                                      {"internal/local"},
 	"go.uber.org/goleak":                                       {"internal/local/localtest"},
@@ -177,6 +181,12 @@ func faults(pkg, imp string) []string {
 	if within(own, "cmd") {
 		out = append(out, "nothing imports a command")
 	}
+	if within(own, "examples") && !within(pkg, "examples") && pkg != "cmd/ashbridge" {
+		out = append(out, "examples are for reading, and for the demo of the command")
+	}
+	if within(pkg, "examples") && !slices.ContainsFunc(forBoards, func(p string) bool { return within(own, p) }) {
+		out = append(out, "whoever copies an example could not import it: examples may import of this module only "+strings.Join(forBoards, ", "))
+	}
 	for parent, list := range forbidden {
 		if within(pkg, parent) && slices.ContainsFunc(list, func(p string) bool { return within(own, p) }) {
 			out = append(out, parent+" must not know "+own)
@@ -201,7 +211,10 @@ func TestTheTableBites(t *testing.T) {
 		{"ashby", module + "/internal/mirror"},
 		{"internal/bus", module + "/cmd/ashbridge"},
 		{"jobfeed", module + "/internal/bus"},
+		{"jobfeed", module + "/internal/bus"},
 		{"gateway", "example.com/unknown"},
+		{"gateway", module + "/examples/jobboard/board"},
+		{"examples/jobboard/board", module + "/internal/loop"},
 	} {
 		if len(faults(c.pkg, c.imp)) == 0 {
 			t.Errorf("%s importing %s went unnoticed", c.pkg, c.imp)

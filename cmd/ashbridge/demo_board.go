@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"github.com/bebitcoiner/ashbridge/examples/jobboard/board"
+	"github.com/bebitcoiner/ashbridge/jobfeed"
+)
+
+// demoBoardName names the board among the subscribers.
+const demoBoardName = "the demo's job board"
+
+// demoBoard is the example job board in this process, so that a newcomer sees what the events are for. It keeps its jobs
+// in memory and is told all of them again at each start.
+type demoBoard struct {
+	ln net.Listener
+	// nats is where the stream can be read by whoever may read all of it.
+	nats string
+	log  *slog.Logger
+}
+
+// newDemoBoard opens the listener.
+func newDemoBoard(ctx context.Context, nats string, log *slog.Logger) (*demoBoard, error) {
+	ln, err := listenNear(ctx, "127.0.0.1:8070")
+	if err != nil {
+		return nil, err
+	}
+	return &demoBoard{ln: ln, nats: nats, log: log.With("part", "board")}, nil
+}
+
+// run serves the board until ctx ends. It is what the demo shows, not what it needs: a board that fails says why and
+// leaves the rest running.
+func (d *demoBoard) run(ctx context.Context, c *apiClient, tell func(string)) error {
+	if err := d.serve(ctx, c, tell); err != nil && ctx.Err() == nil {
+		tell("the board has stopped: " + err.Error())
+	}
+	return nil
+}
+
+func (d *demoBoard) serve(ctx context.Context, c *apiClient, tell func(string)) error {
+	feed, err := d.subscribe(ctx, c)
+	if err != nil {
+		return errors.Join(fmt.Errorf("subscribing the demo's board: %w", err), d.ln.Close())
+	}
+	b, err := board.New(board.Options{Feed: feed, Name: "Openings", Logger: d.log})
+	if err != nil {
+		return errors.Join(err, d.ln.Close())
+	}
+	tell("board      http://" + d.ln.Addr().String() + "   the example job board")
+	return b.Run(ctx, d.ln)
+}
+
+// demoSubscriber is what the demo needs of a subscriber's document.
+type demoSubscriber struct {
+	ID       string `json:"id"`
+	Name     string `json:"name"`
+	URL      string `json:"url"`
+	User     string `json:"user"`
+	Password string `json:"password"`
+}
+
+// subscribe makes the board a subscriber, as any board is one. That of an earlier run gets a new password, since the old
+// one was shown once, and a replay, since the board has forgotten what it was told. A gateway that lets no boards in,
+// because it has no issuer, leaves the stream itself to be read.
+func (d *demoBoard) subscribe(ctx context.Context, c *apiClient) (jobfeed.Options, error) {
+	s, isKnown, err := d.known(ctx, c)
+	if refused, ok := errors.AsType[*apiError](err); ok && (refused.status == http.StatusConflict || refused.status == http.StatusNotFound) {
+		return jobfeed.Options{URL: d.nats}, nil
+	}
+	if err != nil {
+		return jobfeed.Options{}, err
+	}
+	if isKnown {
+		path := "/v1/subscribers/" + s.ID
+		if err := c.call(ctx, http.MethodPost, path+"/rotate", nil, &s); err != nil {
+			return jobfeed.Options{}, err
+		}
+		err = c.call(ctx, http.MethodPost, path+"/replay", map[string]any{"snapshot": true}, nil)
+	} else {
+		err = c.call(ctx, http.MethodPost, "/v1/subscribers", map[string]any{"name": demoBoardName}, &s)
+	}
+	return jobfeed.Options{URL: s.URL, User: s.User, Password: s.Password}, err
+}
+
+// known finds the board's subscriber of an earlier run.
+func (d *demoBoard) known(ctx context.Context, c *apiClient) (s demoSubscriber, isKnown bool, err error) {
+	var page struct {
+		Subscribers []demoSubscriber `json:"subscribers"`
+	}
+	if err := c.call(ctx, http.MethodGet, "/v1/subscribers?limit=200", nil, &page); err != nil {
+		return demoSubscriber{}, false, err
+	}
+	for _, s := range page.Subscribers {
+		if s.Name == demoBoardName {
+			return s, true, nil
+		}
+	}
+	return demoSubscriber{}, false, nil
+}
