@@ -73,6 +73,7 @@ func TestInterleavings(t *testing.T) {
 	st.rage(ctx)
 	st.calm()
 	judged := s.refreshed()
+	st.round(st.wild) // the children of what the last refreshes found changed
 	ms := s.agreed(st.wild, st.still)
 	s.noneClosedOf(st.still, ms)
 	for _, kind := range sealedKinds(people...) {
