@@ -179,7 +179,11 @@ func BenchmarkFeedLatency(b *testing.B) {
 			})
 		}
 		committers.Wait()
-		<-done
+		select {
+		case <-done:
+		case <-time.After(patience):
+			b.Errorf("only %d of %d events came", n.Load(), changes)
+		}
 		stop()
 		took := make([]time.Duration, changes)
 		for i := range took {
@@ -225,9 +229,10 @@ func feedDatabase(b *testing.B, nats *bus.Bus) (apply func(posting, title string
 	return func(posting, title string) {
 		job := data.Job
 		job.ID, job.Title = posting, title
-		u := mirror.Unit{Connection: "bench", Origin: events.OriginWebhook, Listings: []mirror.Desired{
-			{Posting: posting, Job: &job, ObservedAt: time.Now(), Translator: "t1"},
-		}}
+		now := time.Now()
+		u := mirror.Unit{Connection: "bench", Origin: events.OriginWebhook, Listings: []mirror.Desired{{
+			Posting: posting, Job: &job, ObservedAt: now, VerifiedAt: now, VerifiedBy: events.ProofInfo, Translator: "t1",
+		}}}
 		for _, l := range leases {
 			if l.Part == mirror.Part("bench") {
 				u.Lease = l
