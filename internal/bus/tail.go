@@ -14,7 +14,8 @@ import (
 
 const (
 	scanBatch = 1000
-	scanWait  = 5 * time.Second
+	// scanTries is how often nothing may come, while something is to come, before a scan is given up. Each waits a second.
+	scanTries = 5
 	// scanLife is how long the server keeps the reader of a scan that could not take it away.
 	scanLife = 30 * time.Second
 )
@@ -53,38 +54,53 @@ func (b *Bus) Tail(ctx context.Context, n int) ([]Entry, uint64, error) {
 
 // Place is where a subject of JOBS stands.
 type Place struct {
-	// Version is the highest version there, Seq its sequence.
+	// Version, ID and Seq are those of its last message, Version 0 where that is none of ours.
 	Version int64
+	ID      string
 	Seq     uint64
-	// Hole is the sequence behind the last gap in the versions, 0 where they rise by one throughout: something below
+	// Hole is the sequence behind the last break in the versions, 0 where they rise by one throughout: something below
 	// it was lost.
 	Hole uint64
+	// Kept counts the subject's messages, Whole those of them behind the last break.
+	Kept, Whole int
+	// Foreign says that one of the messages is none of ours.
+	Foreign bool
 }
 
-// LastVersions reads the headers of all of JOBS and returns where each subject stands, and the stream's last sequence.
-func (b *Bus) LastVersions(ctx context.Context) (map[string]Place, uint64, error) {
+// Contents is what could be read of JOBS.
+type Contents struct {
+	Places map[string]Place
+	// Read counts the messages. It is below what the server believes to hold where some cannot be read any more.
+	Read uint64
+	// Last is the stream's last sequence.
+	Last uint64
+}
+
+// Contents reads the headers of all of JOBS.
+func (b *Bus) Contents(ctx context.Context) (Contents, error) {
 	info, err := b.JobsInfo(ctx)
 	if err != nil {
-		return nil, 0, err
+		return Contents{}, err
 	}
-	places := map[string]Place{}
-	last := info.LastSeq
-	err = b.scan(ctx, 1, func(e Entry) {
-		last = max(last, e.Seq)
-		if e.Version == 0 {
-			return
-		}
-		p, known := places[e.Subject]
-		if known && e.Version != p.Version+1 {
-			p.Hole = e.Seq
-		}
-		p.Version, p.Seq = e.Version, e.Seq
-		places[e.Subject] = p
-	})
-	if err != nil {
-		return nil, 0, fmt.Errorf("reading the versions in JOBS: %w", err)
+	c := Contents{Places: make(map[string]Place, info.Subjects), Last: info.LastSeq}
+	if err := b.scan(ctx, 1, c.add); err != nil {
+		return Contents{}, fmt.Errorf("reading the versions in JOBS: %w", err)
 	}
-	return places, last, nil
+	return c, nil
+}
+
+func (c *Contents) add(e Entry) {
+	c.Last = max(c.Last, e.Seq)
+	c.Read++
+	p, known := c.Places[e.Subject]
+	p.Foreign = p.Foreign || e.Version == 0 || e.ID == ""
+	if known && e.Version != p.Version+1 {
+		p.Hole, p.Whole = e.Seq, 0
+	}
+	p.Version, p.ID, p.Seq = e.Version, e.ID, e.Seq
+	p.Kept++
+	p.Whole++
+	c.Places[e.Subject] = p
 }
 
 // DropBefore removes the messages of one subject of JOBS that lie below seq, all of them where seq is 0; the stream's
@@ -98,7 +114,14 @@ func (b *Bus) DropBefore(ctx context.Context, subject string, seq uint64) error 
 	return b.purge(ctx, StreamJobs, opts...)
 }
 
-// scan visits the messages of JOBS from a sequence to the present end, in order and without a gap in the delivery.
+// Empty removes all messages of JOBS; the stream's last sequence stays as it is. It is the only way known to get rid of
+// messages that the server counts and cannot read any more, the flipped bit in a file. nats-server 2.15 then leaves the
+// answer to whoever publishes on a full subject with such a message undone, refuses all that is fenced by the last
+// sequence from then on, and runs in a circle once a part of that subject was purged.
+func (b *Bus) Empty(ctx context.Context) error { return b.purge(ctx, StreamJobs) }
+
+// scan visits the messages of JOBS from a sequence to the present end, in order and without a gap in the delivery. Those
+// that the server cannot read are left out; it says that they are pending until it has found no more.
 func (b *Bus) scan(ctx context.Context, start uint64, visit func(Entry)) error {
 	if !b.nc.IsConnected() {
 		return errDisconnected
@@ -109,17 +132,41 @@ func (b *Bus) scan(ctx context.Context, start uint64, visit func(Entry)) error {
 	}
 	defer b.deleteScan(ctx, consumer.CachedInfo().Name)
 
-	pending, next := consumer.CachedInfo().NumPending, uint64(1)
+	pending, next, idle := consumer.CachedInfo().NumPending, uint64(1), 0
 	for pending > 0 {
-		before := next
-		if pending, next, err = b.scanSome(ctx, consumer, pending, next, visit); err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if next == before {
+		before := next
+		if pending, next, err = b.scanSome(consumer, pending, next, visit); err != nil {
+			return err
+		}
+		if next > before || pending == 0 {
+			idle = 0
+			continue
+		}
+		if pending, err = b.unread(ctx, consumer, next); err != nil {
+			return err
+		}
+		if idle++; pending > 0 && idle == scanTries {
 			return fmt.Errorf("%w: %d messages did not come", errScanBroken, pending)
 		}
 	}
 	return nil
+}
+
+// unread returns how many messages are still to come when nothing came.
+func (b *Bus) unread(ctx context.Context, consumer jetstream.Consumer, next uint64) (uint64, error) {
+	ctx, done := b.call(ctx, apiTimeout)
+	defer done()
+	info, err := consumer.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("asking for what is left: %w", because(ctx, err))
+	}
+	if info.Delivered.Consumer != next-1 {
+		return 0, fmt.Errorf("%w: a message is missing", errScanBroken)
+	}
+	return info.NumPending, nil
 }
 
 // createScan makes a reader of JOBS from a sequence on, of all subjects where none is given.
@@ -152,13 +199,11 @@ func (b *Bus) deleteScan(ctx context.Context, name string) {
 
 // scanSome fetches up to scanBatch messages; next is the delivery number that must come.
 func (b *Bus) scanSome(
-	ctx context.Context, consumer jetstream.Consumer, pending, next uint64, visit func(Entry),
+	consumer jetstream.Consumer, pending, next uint64, visit func(Entry),
 ) (left, following uint64, err error) {
-	ctx, done := b.call(ctx, scanWait)
-	defer done()
-	batch, err := consumer.Fetch(int(min(pending, scanBatch)), jetstream.FetchContext(ctx))
+	batch, err := consumer.FetchNoWait(scanBatch)
 	if err != nil {
-		return pending, next, fmt.Errorf("fetching: %w", because(ctx, err))
+		return pending, next, fmt.Errorf("fetching: %w", err)
 	}
 	broken := false
 	for msg := range batch.Messages() {
@@ -178,7 +223,7 @@ func (b *Bus) scanSome(
 		return pending, next, fmt.Errorf("%w: a message is missing", errScanBroken)
 	}
 	if err := batch.Error(); err != nil {
-		return pending, next, fmt.Errorf("fetching: %w", because(ctx, err))
+		return pending, next, fmt.Errorf("fetching: %w", err)
 	}
 	return pending, next, nil
 }
