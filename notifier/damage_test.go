@@ -231,6 +231,9 @@ func (w *damaged) check(r running, kind string) {
 	drained(t, w.s)
 	judge(t, w.b, w.s, false)
 	w.board.catchUp(w.s)
+	if w.board.made > 1 && kind != "recreated" {
+		t.Error("the board's consumer did not survive")
+	}
 	if kind == "none" {
 		r.count(t, "stream_losses_total", 0)
 		r.count(t, "repaired_events_total", 0)

@@ -48,6 +48,11 @@ func (r *relay) resync(ctx context.Context) error {
 	if kind != "" && kind != r.loss {
 		r.report(ctx, kind, e, info)
 	}
+	if kind == lossTruncated {
+		if err := r.setBoardsBack(ctx, last); err != nil {
+			return err
+		}
+	}
 	r.compare = r.compare || unsure
 	r.created, r.last = info.Created, last
 	clear(r.doubted)
@@ -64,6 +69,18 @@ func (r *relay) resync(ctx context.Context) error {
 		}
 	}
 	return r.startFrom(ctx)
+}
+
+// setBoardsBack removes the consumers of boards that would pass over what is published next; their keeper makes them anew.
+func (r *relay) setBoardsBack(ctx context.Context, last uint64) error {
+	past, err := r.Bus.DropBoardsPast(ctx, last)
+	if err != nil {
+		return r.busError("setting boards back", err)
+	}
+	if len(past) > 0 {
+		r.Logger.WarnContext(ctx, "consumers of boards stood behind the stream's end and are made anew", "consumers", past)
+	}
+	return nil
 }
 
 // settle deletes the outbox rows of events that the stream holds.
