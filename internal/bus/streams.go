@@ -170,7 +170,10 @@ func (b *Bus) keepStreams(ctx context.Context) {
 		generation, ensured, changed := b.link.state()
 		pause := time.Hour // nothing to do before the connection changes
 		if generation > ensured && b.nc.IsConnected() {
-			err := b.EnsureStreams(ctx)
+			var err error
+			if !b.opts.Reader {
+				err = b.EnsureStreams(ctx)
+			}
 			if err == nil {
 				b.link.streamsReady(generation)
 				wait.Reset()

@@ -14,6 +14,8 @@ import (
 
 const (
 	scanBatch = 1000
+	// bodyBatch is less, since bodies can be large.
+	bodyBatch = 100
 	// scanTries is how often nothing may come, while something is to come, before a scan is given up. Each waits a second.
 	scanTries = 5
 	// scanLife is how long the server keeps the reader of a scan that could not take it away.
@@ -89,6 +91,24 @@ func (b *Bus) Contents(ctx context.Context) (Contents, error) {
 	return c, nil
 }
 
+// EachEntry visits all of JOBS in order, without the bodies.
+func (b *Bus) EachEntry(ctx context.Context, visit func(Entry)) error {
+	if err := b.scan(ctx, 1, visit); err != nil {
+		return fmt.Errorf("reading JOBS: %w", err)
+	}
+	return nil
+}
+
+// EachLast visits the last message of each subject of JOBS, with its body.
+func (b *Bus) EachLast(ctx context.Context, visit func(Message)) error {
+	cfg := readerConfig(jetstream.DeliverLastPerSubjectPolicy)
+	cfg.FilterSubjects = events.Subjects()
+	if err := b.readOut(ctx, cfg, bodyBatch, visit); err != nil {
+		return fmt.Errorf("reading the last messages in JOBS: %w", err)
+	}
+	return nil
+}
+
 func (c *Contents) add(e Entry) {
 	c.Last = max(c.Last, e.Seq)
 	c.Read++
@@ -123,10 +143,15 @@ func (b *Bus) Empty(ctx context.Context) error { return b.purge(ctx, StreamJobs)
 // scan visits the messages of JOBS from a sequence to the present end, in order and without a gap in the delivery. Those
 // that the server cannot read are left out; it says that they are pending until it has found no more.
 func (b *Bus) scan(ctx context.Context, start uint64, visit func(Entry)) error {
+	return b.readOut(ctx, scanConfig(start), scanBatch, func(m Message) { visit(m.Entry) })
+}
+
+// readOut visits what a reader has to give at present, some at a time.
+func (b *Bus) readOut(ctx context.Context, cfg jetstream.ConsumerConfig, some int, visit func(Message)) error {
 	if !b.nc.IsConnected() {
 		return errDisconnected
 	}
-	consumer, err := b.createScan(ctx, start)
+	consumer, err := b.makeReader(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -138,7 +163,7 @@ func (b *Bus) scan(ctx context.Context, start uint64, visit func(Entry)) error {
 			return err
 		}
 		before := next
-		if pending, next, err = b.scanSome(consumer, pending, next, visit); err != nil {
+		if pending, next, err = b.scanSome(consumer, some, pending, next, visit); err != nil {
 			return err
 		}
 		if next > before || pending == 0 {
@@ -171,18 +196,28 @@ func (b *Bus) unread(ctx context.Context, consumer jetstream.Consumer, next uint
 
 // createScan makes a reader of JOBS from a sequence on, of all subjects where none is given.
 func (b *Bus) createScan(ctx context.Context, start uint64, subjects ...string) (jetstream.Consumer, error) {
+	cfg := scanConfig(start)
+	cfg.FilterSubjects = subjects
+	return b.makeReader(ctx, cfg)
+}
+
+// readerConfig is a reader that leaves nothing behind for long, even where it cannot be taken away.
+func readerConfig(from jetstream.DeliverPolicy) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		DeliverPolicy: from, AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: scanLife,
+	}
+}
+
+func scanConfig(start uint64) jetstream.ConsumerConfig {
+	cfg := readerConfig(jetstream.DeliverByStartSequencePolicy)
+	cfg.OptStartSeq, cfg.HeadersOnly = start, true
+	return cfg
+}
+
+func (b *Bus) makeReader(ctx context.Context, cfg jetstream.ConsumerConfig) (jetstream.Consumer, error) {
 	ctx, done := b.call(ctx, apiTimeout)
 	defer done()
-	consumer, err := b.js.CreateConsumer(ctx, StreamJobs, jetstream.ConsumerConfig{
-		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
-		OptStartSeq:       start,
-		FilterSubjects:    subjects,
-		AckPolicy:         jetstream.AckNonePolicy,
-		HeadersOnly:       true,
-		MemoryStorage:     true,
-		Replicas:          1,
-		InactiveThreshold: scanLife,
-	})
+	consumer, err := b.js.CreateConsumer(ctx, StreamJobs, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("creating a reader: %w", because(ctx, err))
 	}
@@ -197,11 +232,11 @@ func (b *Bus) deleteScan(ctx context.Context, name string) {
 	}
 }
 
-// scanSome fetches up to scanBatch messages; next is the delivery number that must come.
+// scanSome fetches up to some messages; next is the delivery number that must come.
 func (b *Bus) scanSome(
-	consumer jetstream.Consumer, pending, next uint64, visit func(Entry),
+	consumer jetstream.Consumer, some int, pending, next uint64, visit func(Message),
 ) (left, following uint64, err error) {
-	batch, err := consumer.FetchNoWait(scanBatch)
+	batch, err := consumer.FetchNoWait(some)
 	if err != nil {
 		return pending, next, fmt.Errorf("fetching: %w", err)
 	}
@@ -217,7 +252,7 @@ func (b *Bus) scanSome(
 		}
 		next++
 		pending = md.NumPending
-		visit(entryOf(msg, md.Sequence.Stream))
+		visit(Message{Entry: entryOf(msg, md.Sequence.Stream), Data: msg.Data()})
 	}
 	if broken {
 		return pending, next, fmt.Errorf("%w: a message is missing", errScanBroken)

@@ -29,4 +29,6 @@ func (p Place) Subject() string {
 type Latest struct {
 	Place
 	EventID string
+	// Hash is that of the job's public state; nil for a connection, and where a later event waits in the outbox.
+	Hash []byte
 }

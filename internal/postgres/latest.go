@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 )
@@ -22,6 +23,7 @@ type latestRow struct {
 	Posting    string `db:"posting_id"`
 	Version    int64  `db:"version"`
 	EventID    string `db:"event_id"`
+	Hash       []byte `db:"hash"`
 	// Waiting says that it is still in the outbox.
 	Waiting bool `db:"waiting"`
 }
@@ -29,7 +31,7 @@ type latestRow struct {
 func (r latestRow) latest() mirror.Latest {
 	return mirror.Latest{
 		Place:   mirror.Place{Connection: r.Connection, Posting: r.Posting, Version: r.Version},
-		EventID: r.EventID,
+		EventID: r.EventID, Hash: r.Hash,
 	}
 }
 
@@ -70,7 +72,7 @@ func (n Notifier) Latest(ctx context.Context, cursor string, limit int) (_ []mir
 func (n Notifier) latestJobs(ctx context.Context, after *latestCursor, limit int, read *int) ([]latestRow, error) {
 	var rows []latestRow
 	if err := n.db.x.SelectContext(ctx, &rows, `
-		SELECT l.connection_id, l.posting_id, l.version, l.event_id,
+		SELECT l.connection_id, l.posting_id, l.version, l.event_id, l.hash,
 			o.event_id IS NOT NULL AS waiting
 		FROM listings l
 		LEFT JOIN outbox o ON o.event_id = l.event_id
@@ -120,7 +122,8 @@ func (n Notifier) latestConnections(ctx context.Context, after *latestCursor, li
 	after.Connection = ids[len(ids)-1]
 	var rows []latestRow
 	err := n.db.x.SelectContext(ctx, &rows, `
-		SELECT k.connection_id, '' AS posting_id, k.version, k.event_id, o.event_id IS NOT NULL AS waiting
+		SELECT k.connection_id, '' AS posting_id, k.version, k.event_id, NULL AS hash,
+			o.event_id IS NOT NULL AS waiting
 		FROM connection_events k
 		LEFT JOIN outbox o ON o.event_id = k.event_id
 		WHERE k.connection_id = ANY ($1)
@@ -136,7 +139,7 @@ func (n Notifier) lastPublished(ctx context.Context, connections, postings []str
 	var rows []latestRow
 	err := n.db.x.SelectContext(ctx, &rows, `
 		SELECT DISTINCT ON (e.connection_id, e.posting_id) e.connection_id, e.posting_id, e.version, e.id AS event_id,
-			FALSE AS waiting
+			NULL AS hash, FALSE AS waiting
 		FROM unnest(CAST($1 AS text[]), CAST($2 AS text[])) AS n (connection, posting)
 		JOIN events e ON e.connection_id = n.connection AND e.posting_id = n.posting
 		WHERE NOT EXISTS (SELECT FROM outbox o WHERE o.event_id = e.id)
@@ -165,4 +168,17 @@ func (n Notifier) Unknown(ctx context.Context, places []mirror.Place) ([]mirror.
 		unknown = append(unknown, mirror.Place{Connection: r.Connection, Posting: r.Posting})
 	}
 	return unknown, nil
+}
+
+// OutboxDepth tells how many events are in the outbox, and since when the oldest is; nil where none is.
+func (n Notifier) OutboxDepth(ctx context.Context) (rows int64, oldest *time.Time, err error) {
+	var row struct {
+		Rows   int64      `db:"rows"`
+		Oldest *time.Time `db:"oldest"`
+	}
+	if err := n.db.x.GetContext(ctx, &row, `
+		SELECT count(*) AS rows, min(event_created_at) AS oldest FROM outbox`); err != nil {
+		return 0, nil, wrap(ctx, "counting the outbox", err)
+	}
+	return row.Rows, utc(row.Oldest), nil
 }
