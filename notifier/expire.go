@@ -45,6 +45,9 @@ func (r *relay) expireSome(ctx context.Context, pause *time.Duration) error {
 		return nil
 	}
 	// Whatever the stream lost so far is to be seen before its messages become fewer on purpose.
+	if err := r.noted(ctx); err != nil {
+		return err
+	}
 	if err := r.audit(ctx); err != nil {
 		return err
 	}
@@ -71,17 +74,24 @@ func (r *relay) expireSome(ctx context.Context, pause *time.Duration) error {
 func (r *relay) remove(ctx context.Context, jobs []mirror.Place) error {
 	// Should this fail halfway, nobody knows how many messages the stream should hold; comparing it with the log tells
 	// what was lost from what was removed.
-	r.synced, r.compare, r.messages = false, true, 0
+	census := r.census
+	r.synced, r.compare = false, true
+	if err := r.uncount(ctx); err != nil {
+		return err
+	}
 	for _, j := range jobs {
 		// Should another relay be at work by now, whatever it published lies behind our last sequence and stays.
 		if err := r.Bus.DropBefore(ctx, j.Subject(), r.last+1); err != nil {
 			return r.busError("removing a long closed job", err)
 		}
+		census.set(j.Subject(), 0, 0)
 	}
+	r.census = census
+	// On a new connection the server may have been restarted meanwhile, and lost more than was removed.
+	again := r.Bus.Generation() != r.generation
 	if err := r.startFrom(ctx); err != nil {
 		return err
 	}
-	// On a new connection the server may have been restarted meanwhile, with a loss that startFrom took for ours.
-	r.compare = r.Bus.Generation() != r.generation
+	r.compare = again
 	return nil
 }

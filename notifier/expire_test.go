@@ -69,7 +69,7 @@ func TestLongClosedJobsLeaveTheStream(t *testing.T) {
 	audited(t, s)
 	judge(t, b, s, true)
 	r.count(t, "expired_total", n)
-	r.count(t, "repairs_total", 0)
+	r.count(t, "stream_losses_total", 0)
 	r.count(t, "repaired_events_total", 0)
 	r.count(t, "failures_total", 0)
 	r.count(t, "resyncs_total", 1)
@@ -102,7 +102,7 @@ func TestExpiryAtStart(t *testing.T) {
 	second := start(t, s, b, "b")
 	expired(t, s)
 	judge(t, b, s, true)
-	second.count(t, "repairs_total", 0)
+	second.count(t, "stream_losses_total", 0)
 }
 
 func TestExpiredJobOpensAgain(t *testing.T) {
@@ -122,7 +122,7 @@ func TestExpiredJobOpensAgain(t *testing.T) {
 	if len(msgs) != 2 || msgs[0].version != 4 || msgs[1].version != 5 {
 		t.Errorf("%d messages after opening again", len(msgs))
 	}
-	first.count(t, "repairs_total", 0)
+	first.count(t, "stream_losses_total", 0)
 	first.stop()
 
 	// The comparison at the beginning of a term takes its history for whole.
@@ -168,7 +168,7 @@ func TestCrashBeforeForgetting(t *testing.T) {
 			audited(t, s)
 			judge(t, b, s, true)
 			r.count(t, "expired_total", 5)
-			r.count(t, "repairs_total", 0)
+			r.count(t, "stream_losses_total", 0)
 			r.count(t, "repaired_events_total", 0)
 		})
 	}
@@ -189,7 +189,7 @@ func TestRebuildWithoutExpiredJobs(t *testing.T) {
 	audited(t, s)
 	judge(t, b, s, true)
 	r.count(t, "expired_total", 20)
-	r.count(t, "repairs_total", 1)
+	r.count(t, "stream_losses_total", 1)
 }
 
 // An older copy of the stream brings back jobs that had left it, here as open ones.
@@ -215,7 +215,7 @@ func TestOlderCopyWithExpiredJobs(t *testing.T) {
 	bustest.Eventually(t, "it is removed again", func() bool { return r.metric(t, "ashbridge_relay_expired_total") == 2 })
 	audited(t, s)
 	judge(t, b, s, true)
-	r.count(t, "repairs_total", 1)
+	r.count(t, "stream_losses_total", 1)
 }
 
 // The answer to a removal may get lost.
@@ -243,7 +243,7 @@ func TestUnknownOutcomeOfExpiry(t *testing.T) {
 	audited(t, s)
 	judge(t, direct, s, true)
 	r.count(t, "expired_total", n)
-	r.count(t, "repairs_total", 0)
+	r.count(t, "stream_losses_total", 0)
 	r.count(t, "repaired_events_total", 0)
 }
 
@@ -298,5 +298,5 @@ func TestExpiryAtTheEnd(t *testing.T) {
 	s.commit("c", "other", 1)
 	drained(t, s)
 	judge(t, b, s, true)
-	r.count(t, "repairs_total", 0)
+	r.count(t, "stream_losses_total", 0)
 }

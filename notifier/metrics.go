@@ -1,6 +1,7 @@
 package notifier
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -24,8 +25,8 @@ type metrics struct {
 	outboxRows, outboxAge, held, leaseHeld prometheus.Gauge
 	published                              *prometheus.CounterVec
 	changedLag, committedLag               *prometheus.HistogramVec
-	resyncs, repairs, repaired, dropped    prometheus.Counter
-	expired                                prometheus.Counter
+	resyncs, repaired, dropped, expired    prometheus.Counter
+	losses                                 *prometheus.CounterVec
 	failures                               *prometheus.CounterVec
 	records                                recordMetrics
 	boards                                 boardMetrics
@@ -45,7 +46,7 @@ func newMetrics(r prometheus.Registerer, records bool) (*metrics, error) {
 		committedLag: histograms("committed_to_published_seconds",
 			"Time from an event's commit to its place in the stream, by origin."),
 		resyncs:  counter("resyncs_total", "How often the relay read the end of the stream to find its place."),
-		repairs:  counter("repairs_total", "How often the stream was found to have lost messages."),
+		losses:   counters("stream_losses_total", "How often the stream was found damaged, by the kind of damage.", "kind"),
 		repaired: counter("repaired_events_total", "Events published again because the stream had lost them."),
 		dropped:  counter("dropped_histories_total", "Subjects whose messages before a gap were removed from the stream."),
 		expired:  counter("expired_total", "Jobs closed long ago that were removed from the stream."),
@@ -68,8 +69,11 @@ func newMetrics(r prometheus.Registerer, records bool) (*metrics, error) {
 	for _, f := range []string{failureStore, failureBus} {
 		m.failures.WithLabelValues(f)
 	}
+	for _, kind := range lossKinds {
+		m.losses.WithLabelValues(kind)
+	}
 	collectors := []prometheus.Collector{
-		m.outboxRows, m.outboxAge, m.held, m.leaseHeld, m.published, m.changedLag, m.committedLag, m.resyncs, m.repairs,
+		m.outboxRows, m.outboxAge, m.held, m.leaseHeld, m.published, m.changedLag, m.committedLag, m.resyncs, m.losses,
 		m.repaired, m.dropped, m.expired, m.failures,
 	}
 	collectors = append(collectors, m.boards.collectors()...)
@@ -164,21 +168,32 @@ func histograms(name, help string) *prometheus.HistogramVec {
 
 func (m *metrics) countPublished(o mirror.Outgoing, now time.Time) {
 	m.published.WithLabelValues(string(o.Type)).Inc()
-	data := struct {
-		Origin    events.Origin `json:"origin"`
-		ChangedAt time.Time     `json:"changed_at"`
-	}{}
-	// The data was encoded into the event a moment ago; what does not read here is a connection event's.
-	_ = json.Unmarshal(o.Data, &data)
-	switch data.Origin {
+	origin, changed := headOf(o.Data)
+	switch origin {
 	case events.OriginSeed, events.OriginWebhook, events.OriginPoll, events.OriginRepair:
 	default:
-		data.Origin = originNone
+		origin = originNone
 	}
-	if !data.ChangedAt.IsZero() {
-		m.changedLag.WithLabelValues(string(data.Origin)).Observe(max(0, now.Sub(data.ChangedAt).Seconds()))
+	if !changed.IsZero() {
+		m.changedLag.WithLabelValues(string(origin)).Observe(max(0, now.Sub(changed).Seconds()))
 	}
-	m.committedLag.WithLabelValues(string(data.Origin)).Observe(max(0, now.Sub(o.CreatedAt).Seconds()))
+	m.committedLag.WithLabelValues(string(origin)).Observe(max(0, now.Sub(o.CreatedAt).Seconds()))
+}
+
+// headOf reads what the metrics want to know of a job event's data, from what stands before the job, which is long. To
+// decode it would cost as much as to make the message. Both are zero for a connection's event.
+func headOf(data json.RawMessage) (origin events.Origin, changed time.Time) {
+	head, _, _ := bytes.Cut(data, []byte(`,"job":`))
+	origin = events.Origin(textOf(head, `"origin":"`))
+	changed, _ = time.Parse(time.RFC3339Nano, textOf(head, `"changed_at":"`))
+	return origin, changed
+}
+
+// textOf returns the text that follows a member's beginning.
+func textOf(head []byte, begin string) string {
+	_, rest, _ := bytes.Cut(head, []byte(begin))
+	text, _, _ := bytes.Cut(rest, []byte{'"'})
+	return string(text)
 }
 
 func (m *metrics) showOutbox(rows []mirror.Outgoing, now time.Time) {

@@ -2,9 +2,11 @@
 //
 // It promises that every committed event reaches the stream, per job in the order of its versions, and that no event
 // stands in the stream twice, whatever crashes. It publishes atomic batches that the server takes only if the stream
-// ends where the relay believes it to end; after any doubt it reads the stream before it sends anything again. When the
-// stream lost messages it publishes them again from the log, with the same ids and versions. Jobs that were closed long
-// ago leave the stream whole; one that opens again goes on with its next version.
+// ends where the relay believes it to end; after any doubt it reads the stream before it sends anything again. It knows
+// how many messages the stream must hold, to the last one, and looks every ten seconds; on a new connection and once an
+// hour it compares all of the stream with Postgres. What the stream lost it publishes again from the log, with the same
+// ids and versions; what others wrote into it, it removes. Jobs that were closed long ago leave the stream whole; one
+// that opens again goes on with its next version.
 //
 // Where that is wanted, a second relay beside it keeps the present state of every mirrored record on the stream RECORDS.
 // There a message may come twice, and of several changes in a short time only the last is told; no older state ever
@@ -51,6 +53,9 @@ type Options struct {
 	RecordIdle time.Duration
 	// AuditEvery is the pause between two looks at the stream's state, and at the boards' consumers; 10 s where zero.
 	AuditEvery time.Duration
+	// CompareEvery is the pause between two readings of the whole stream, at a moment when nothing waits; 1 h where zero. It
+	// is read too where anything looks wrong, and on a new connection, then not more often than every AuditEvery.
+	CompareEvery time.Duration
 	// ExpireEvery is the pause between two looks for jobs that were closed longer than mirror.ClosedKept ago, which
 	// leave the stream; 1 h where zero. The first look is soon after this process began to relay.
 	ExpireEvery time.Duration
@@ -81,6 +86,9 @@ func (o *Options) setDefaults() error {
 	}
 	if o.AuditEvery <= 0 {
 		o.AuditEvery = 10 * time.Second
+	}
+	if o.CompareEvery <= 0 {
+		o.CompareEvery = time.Hour
 	}
 	if o.ExpireEvery <= 0 {
 		o.ExpireEvery = time.Hour

@@ -65,7 +65,7 @@ func TestRelayInOrder(t *testing.T) {
 	if got := r.metric(t, "ashbridge_relay_committed_to_published_seconds"); int(got) != len(heard) {
 		t.Errorf("%v lags for %d events", got, len(heard))
 	}
-	if r.metric(t, "ashbridge_relay_lease_held") != 1 || r.metric(t, "ashbridge_relay_repairs_total") != 0 {
+	if r.metric(t, "ashbridge_relay_lease_held") != 1 || r.metric(t, "ashbridge_relay_stream_losses_total") != 0 {
 		t.Error("lease not held, or repaired without a loss")
 	}
 }
@@ -242,8 +242,8 @@ type paused struct {
 	resume  chan struct{}
 }
 
-func (p *paused) Pending(ctx context.Context, limit int) ([]mirror.Outgoing, error) {
-	rows, err := p.memStore.Pending(ctx, limit)
+func (p *paused) Pending(ctx context.Context, except []int64, limit int) ([]mirror.Outgoing, error) {
+	rows, err := p.memStore.Pending(ctx, except, limit)
 	if len(rows) > 0 {
 		p.once.Do(func() {
 			close(p.standby)
@@ -299,7 +299,7 @@ func TestStandbyTakesOver(t *testing.T) {
 	if second.metric(t, "ashbridge_relay_published_total") != 2 {
 		t.Error("the second did not take over")
 	}
-	if second.metric(t, "ashbridge_relay_repairs_total") != 0 {
+	if second.metric(t, "ashbridge_relay_stream_losses_total") != 0 {
 		t.Error("the second took the stream for another one")
 	}
 	// The lease goes to somebody else without a word.

@@ -2,76 +2,101 @@ package notifier
 
 import (
 	"context"
-	"time"
+	"slices"
+	"strings"
 
 	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 )
 
-// logPage is how many events are read from the log at once.
-const logPage = 500
+// historyChunk is of how many jobs the history is read at once.
+const historyChunk = 250
 
-// repair compares each subject's last version in the stream with the log, and publishes again what the stream lost.
-// Events in the outbox are no part of the log here; they follow by themselves.
+// repairing is what was done about the findings of a comparison.
+type repairing struct {
+	*comparison
+	batch *batch
+	// published counts events, dropped the subjects that lost what lay before a gap, or all.
+	published, dropped int
+	stuck              map[string]bool
+}
+
+// repair makes the stream hold, of each job and connection, what it must. Events in the outbox follow by themselves.
 //
 // A gap in the middle cannot be filled, since a stream only grows at its end. There the older messages are removed, so
 // that each job's versions rise by one from the oldest one kept. That one may be any version: a job that opened again
-// after it had left the stream begins with its next.
-func (r *relay) repair(ctx context.Context) error {
-	places, last, err := r.Bus.LastVersions(ctx)
-	if err != nil {
-		return r.busError("comparing the stream with the log", err)
-	}
-	if last != r.last {
-		return errMoved
-	}
-	p := &repairing{relay: r, places: places, batch: newBatch(bus.MaxBatch)}
-	if err := p.closeHoles(ctx); err != nil {
-		return err
-	}
-	missing, err := p.anyMissing(ctx)
-	if err != nil {
-		return err
-	}
-	if err := p.noteUnlogged(ctx); err != nil {
-		return err
-	}
-	if missing {
-		err = p.publishMissing(ctx)
-	}
-	if p.published > 0 || p.dropped > 0 || p.ahead > 0 {
-		r.Logger.WarnContext(ctx, "stream repaired from the log", "stream", bus.StreamJobs, "complete", err == nil,
-			"events", p.published, "subjects_with_gaps", p.dropped, "subjects_ahead_of_log", p.ahead)
+// after it had left the stream begins with its next. A subject into which somebody else wrote begins anew, with the same
+// events. Where a version is taken by an event that Postgres does not know, or is above its own, boards may have seen it:
+// the job's present state is published again with a version above that one.
+func (c *comparison) repair(ctx context.Context, strangers map[string]bool) error {
+	p := &repairing{comparison: c, batch: newBatch(bus.MaxBatch), stuck: map[string]bool{}}
+	err := p.act(ctx, strangers)
+	if p.kind() != "" || p.loss != "" {
+		c.Logger.WarnContext(ctx, "stream repaired from the log", "stream", bus.StreamJobs, "kind", c.loss,
+			"complete", err == nil, "events", p.published, "subjects", len(p.places), "subjects_missing", p.missing,
+			"subjects_behind", p.behind, "subjects_with_gaps", p.gaps, "subjects_foreign", p.foreign,
+			"subjects_ahead", p.ahead, "subjects_unknown", p.unknown, "messages_unreadable", p.unreadable,
+			"lost_from_seq", p.from, "lost_to_seq", p.to)
 	}
 	return err
 }
 
-type repairing struct {
-	*relay
-	// places is where each subject stands, or will once the batch is published.
-	places map[string]bus.Place
-	batch  *batch
-	// published counts events, dropped the subjects whose history before a gap was removed, ahead the subjects that hold
-	// a version the log does not know: Postgres itself was set back.
-	published, dropped, ahead int
-	stuck                     map[string]bool
-	// logged are the subjects of which the log has something.
-	logged map[string]bool
-}
-
-func (p *repairing) closeHoles(ctx context.Context) error {
+func (p *repairing) act(ctx context.Context, strangers map[string]bool) error {
+	if err := p.outbid(ctx); err != nil {
+		return err
+	}
 	for subject, place := range p.places {
-		if place.Hole == 0 {
+		if place.Hole == 0 || p.spoiled[subject] {
 			continue
 		}
 		if err := p.drop(ctx, subject, place.Hole); err != nil {
 			return err
 		}
+		place.Kept = place.Whole
+		p.places[subject] = place
+	}
+	for _, subjects := range []map[string]bool{p.spoiled, strangers} {
+		for subject := range subjects {
+			if err := p.drop(ctx, subject, p.last+1); err != nil {
+				return err
+			}
+			delete(p.places, subject)
+		}
+	}
+	p.count()
+	return p.publishMissing(ctx)
+}
+
+// outbid has Postgres give versions above those that the stream shows, and removes what it shows: no event may stand
+// behind one that the database does not know.
+func (p *repairing) outbid(ctx context.Context) error {
+	if len(p.raise) == 0 {
+		return nil
+	}
+	if err := p.Store.Raise(ctx, p.raise); err != nil {
+		return p.storeError("raising versions", err)
+	}
+	for _, place := range p.raise {
+		p.spoiled[place.Subject()] = true
 	}
 	return nil
 }
 
+// count takes what is left in the stream as what it must hold.
+func (p *repairing) count() {
+	p.census = newCensus(len(p.places))
+	for subject, place := range p.places {
+		p.census.set(subject, place.Kept, place.Seq)
+	}
+}
+
+// drop removes the messages of a subject below a sequence.
 func (p *repairing) drop(ctx context.Context, subject string, before uint64) error {
+	if p.census == nil {
+		if err := p.uncount(ctx); err != nil {
+			return err
+		}
+	}
 	if err := p.Bus.DropBefore(ctx, subject, before); err != nil {
 		return p.busError("closing a gap", err)
 	}
@@ -80,58 +105,24 @@ func (p *repairing) drop(ctx context.Context, subject string, before uint64) err
 	return nil
 }
 
-// anyMissing looks at the latest version of each subject alone: after an ordinary start nothing is missing, and no more
-// need be read.
-func (p *repairing) anyMissing(ctx context.Context) (bool, error) {
-	missing := false
-	p.logged = map[string]bool{}
-	err := p.eachLogged(ctx, 1, func(o mirror.Outgoing) error {
-		p.logged[o.Subject()] = true
-		switch last := p.places[o.Subject()].Version; {
-		case o.Version > last:
-			missing = true
-		case o.Version < last:
-			p.ahead++
-		}
-		return nil
-	})
-	return missing, err
-}
-
-// noteUnlogged tells the store of jobs that are in the stream though the log has nothing of them. Those that were closed
-// long ago had left the stream and came back with an older copy of it, possibly as open jobs; known to be there, they
-// expire again.
-func (p *repairing) noteUnlogged(ctx context.Context) error {
-	var found []mirror.Place
-	for subject, place := range p.places {
-		connection, posting, ok := bus.ParseJobSubject(subject)
-		if ok && !p.logged[subject] {
-			found = append(found, mirror.Place{
-				Connection: connection, Posting: posting, Version: place.Version, Seq: place.Seq,
-			})
-		}
-	}
-	if len(found) == 0 {
-		return nil
-	}
-	if err := p.Store.Found(ctx, found); err != nil {
-		return p.storeError("noting jobs that the log has nothing of", err)
-	}
-	p.nextExpiry = time.Time{}
-	return nil
-}
-
 func (p *repairing) publishMissing(ctx context.Context) error {
-	p.stuck = map[string]bool{}
-	err := p.eachLogged(ctx, bus.KeptPerSubject, func(o mirror.Outgoing) error { return p.publishIfMissing(ctx, o) })
-	if err != nil {
-		return err
+	slices.SortFunc(p.short, func(a, b mirror.Place) int { return strings.Compare(a.Subject(), b.Subject()) })
+	for some := range slices.Chunk(p.short, historyChunk) {
+		history, err := p.Store.History(ctx, some, bus.KeptPerSubject)
+		if err != nil {
+			return p.storeError("reading the log", err)
+		}
+		for _, o := range p.messages(history) {
+			if err := p.publishIfMissing(ctx, o); err != nil {
+				return err
+			}
+		}
 	}
 	return p.flush(ctx)
 }
 
-func (p *repairing) publishIfMissing(ctx context.Context, o mirror.Outgoing) error {
-	subject := o.Subject()
+func (p *repairing) publishIfMissing(ctx context.Context, o outgoing) error {
+	subject := o.message.Subject
 	place := p.places[subject]
 	if o.Version <= place.Version || p.stuck[subject] {
 		return nil
@@ -141,20 +132,20 @@ func (p *repairing) publishIfMissing(ctx context.Context, o mirror.Outgoing) err
 		if err := p.flush(ctx); err != nil {
 			return err
 		}
-		if err := p.drop(ctx, subject, 0); err != nil {
+		if err := p.drop(ctx, subject, p.last+1); err != nil {
 			return err
 		}
+		p.census.set(subject, 0, 0)
 	}
-	m, e, ok := p.encode(ctx, o)
-	if !ok {
+	if !p.publishable(ctx, o) {
 		p.stuck[subject] = true
 		return nil
 	}
-	if !p.batch.add(o, e, m) {
+	if !p.batch.add(o) {
 		if err := p.flush(ctx); err != nil {
 			return err
 		}
-		p.batch.add(o, e, m)
+		p.batch.add(o)
 	}
 	p.places[subject] = bus.Place{Version: o.Version}
 	return nil
@@ -174,23 +165,4 @@ func (p *repairing) flush(ctx context.Context) error {
 	p.published += len(b.msgs)
 	p.metrics.repaired.Add(float64(len(b.msgs)))
 	return p.note(ctx, b.placed(before))
-}
-
-func (p *repairing) eachLogged(ctx context.Context, keep int, visit func(mirror.Outgoing) error) error {
-	cursor := ""
-	for {
-		page, next, err := p.Store.Logged(ctx, cursor, keep, logPage)
-		if err != nil {
-			return p.storeError("reading the log", err)
-		}
-		for _, o := range page {
-			if err := visit(o); err != nil {
-				return err
-			}
-		}
-		if next == "" {
-			return nil
-		}
-		cursor = next
-	}
 }

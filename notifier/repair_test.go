@@ -91,7 +91,7 @@ func TestRepair(t *testing.T) {
 			drained(t, w.s)
 			bustest.Eventually(t, "the latest of all is back", func() bool { return complete(t, w.b, w.s) })
 			judge(t, w.b, w.s, name != "older_copy")
-			if got := r.metric(t, "ashbridge_relay_repairs_total"); got < 1 {
+			if got := r.metric(t, "ashbridge_relay_stream_losses_total"); got < 1 {
 				t.Errorf("%v repairs counted", got)
 			}
 			w.s.commit("c", "p1", 2)
@@ -104,14 +104,14 @@ func TestRepair(t *testing.T) {
 
 // complete says whether the last version of each subject is in the stream.
 func complete(t *testing.T, b *bus.Bus, s *memStore) bool {
-	places, _, err := b.LastVersions(t.Context())
+	c, err := b.Contents(t.Context())
 	if err != nil {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for subject, l := range s.log {
-		if !s.longClosed(subject) && places[subject].Version != l[len(l)-1].Version {
+		if !s.longClosed(subject) && c.Places[subject].Version != l[len(l)-1].Version {
 			return false
 		}
 	}

@@ -17,28 +17,35 @@ type Store interface {
 	Acquire(ctx context.Context, name, owner string, ttl time.Duration) (epoch int64, held bool, err error)
 	// Release gives the lease up if owner has it.
 	Release(ctx context.Context, name, owner string) error
-	// Pending returns the oldest outbox rows in id order, at most limit.
-	Pending(ctx context.Context, limit int) ([]mirror.Outgoing, error)
-	// Published deletes the outbox rows, notes each listing's place in the stream (never an older version's over a
-	// newer one's) and the stream's state, in one transaction.
+	// Pending returns the oldest outbox rows in id order, at most limit, but for those whose ids are named.
+	Pending(ctx context.Context, except []int64, limit int) ([]mirror.Outgoing, error)
+	// Waiting returns those of the events, by event id, that are in the outbox, without their data.
+	Waiting(ctx context.Context, ids []string) ([]mirror.Outgoing, error)
+	// Published deletes the outbox rows and notes the stream's state, in one transaction. It may be repeated.
 	Published(ctx context.Context, ps []mirror.Published, s mirror.StreamState) error
 	// StreamState returns what was last noted, mirror.ErrNotFound at the very first start.
 	StreamState(ctx context.Context) (mirror.StreamState, error)
-	// Logged returns the events of the log that are not in the outbox, job and connection events alike, in an order
-	// that has each object's versions rising: the latest keep versions of each object. It pages by a cursor, empty at
-	// first; next is empty at the end.
-	// A listing whose latest event has left the log (it is kept 30 days) is returned as an event made from the listing,
-	// with the same id and version. Listings that were closed longer than mirror.ClosedKept ago are left out, with all
-	// their events, until they open again.
-	Logged(ctx context.Context, cursor string, keep, limit int) (out []mirror.Outgoing, next string, err error)
+	// Latest returns, of each job and connection, the last event that is not in the outbox. It pages by a cursor, empty at
+	// first; next is empty at the end. Listings that were closed longer than mirror.ClosedKept ago are left out until they
+	// open again.
+	Latest(ctx context.Context, cursor string, limit int) (page []mirror.Latest, next string, err error)
+	// History returns the latest keep versions of each of the objects, but for those in the outbox, in an order that has
+	// each object's versions rising. A listing whose latest event has left the log (it is kept 30 days) is returned as an
+	// event made from the listing, with the same id and version.
+	History(ctx context.Context, of []mirror.Place, keep int) ([]mirror.Outgoing, error)
+	// Unknown returns those places whose job or connection the database has never had.
+	Unknown(ctx context.Context, places []mirror.Place) ([]mirror.Place, error)
+	// Raise gives each object an event with its present state and a version above that of its place. What waits in the
+	// outbox of it is dropped in that event's favour.
+	Raise(ctx context.Context, places []mirror.Place) error
 	// Expired returns at most limit listings that are closed, last changed longer than age ago by the database's clock,
-	// and have a place in the stream.
+	// and have not left the stream.
 	Expired(ctx context.Context, age time.Duration, limit int) ([]mirror.Place, error)
-	// Forgotten takes the listings' places in the stream from them, where they are still closed and neither version nor
-	// place has changed; others are left as they are, and that is no error.
+	// Forgotten notes that listings have left the stream, where they are still closed with the same version; others are
+	// left as they are, and that is no error.
 	Forgotten(ctx context.Context, places []mirror.Place) error
-	// Found gives closed listings that have no place in the stream the one they were found at, whatever version lies
-	// there. Others are left as they are.
+	// Found takes it back that closed listings have left the stream: an older copy of it has them. Others are left as they
+	// are.
 	Found(ctx context.Context, places []mirror.Place) error
 }
 

@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -27,7 +28,8 @@ type memStore struct {
 	nextID int64
 	log    map[string][]mirror.Outgoing // by subject, versions rising
 	outbox map[int64]mirror.Outgoing
-	seqs   map[string]mirror.Published // the listings' places, by subject
+	seqs   map[string]mirror.Published // what the relay told of the latest events, by subject
+	gone   map[string]int64            // the versions with which long closed jobs left the stream
 	state  *mirror.StreamState
 	owner  string
 	epoch  int64
@@ -48,7 +50,7 @@ func newStore(t testing.TB) *memStore {
 	t.Helper()
 	s := &memStore{
 		data: map[events.Type]map[string]any{}, log: map[string][]mirror.Outgoing{}, outbox: map[int64]mirror.Outgoing{},
-		seqs: map[string]mirror.Published{},
+		seqs: map[string]mirror.Published{}, gone: map[string]int64{},
 	}
 	for _, typ := range []events.Type{
 		events.JobPublished, events.JobUpdated, events.JobClosed, events.ConnectionSynced, events.ConnectionDegraded,
@@ -146,6 +148,26 @@ func (s *memStore) commit(connection, posting string, n int) {
 	}
 }
 
+// large makes and commits an event of a job with a long description.
+func (s *memStore) large(connection, posting string, size int) {
+	tx := s.begin(connection, posting)
+	var data struct {
+		Job map[string]any `json:"job"`
+	}
+	all := map[string]any{}
+	if err := errors.Join(json.Unmarshal(tx.o.Data, &all), json.Unmarshal(tx.o.Data, &data)); err != nil {
+		panic(err)
+	}
+	data.Job["description_html"] = strings.Repeat("x", size)
+	all["job"] = data.Job
+	raw, err := json.Marshal(all)
+	if err != nil {
+		panic(err)
+	}
+	tx.o.Data = raw
+	tx.commit()
+}
+
 func (s *memStore) waiting() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -187,7 +209,7 @@ func (s *memStore) Release(_ context.Context, _, owner string) error {
 	return nil
 }
 
-func (s *memStore) Pending(ctx context.Context, limit int) ([]mirror.Outgoing, error) {
+func (s *memStore) Pending(ctx context.Context, except []int64, limit int) ([]mirror.Outgoing, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -199,7 +221,9 @@ func (s *memStore) Pending(ctx context.Context, limit int) ([]mirror.Outgoing, e
 	}
 	rows := make([]mirror.Outgoing, 0, len(s.outbox))
 	for _, o := range s.outbox {
-		rows = append(rows, o)
+		if !slices.Contains(except, o.OutboxID) {
+			rows = append(rows, o)
+		}
 	}
 	slices.SortFunc(rows, func(a, b mirror.Outgoing) int { return cmp.Compare(a.OutboxID, b.OutboxID) })
 	return rows[:min(limit, len(rows))], nil
@@ -225,7 +249,8 @@ func (s *memStore) Published(ctx context.Context, ps []mirror.Published, state m
 		}
 	}
 	// As Postgres keeps it.
-	s.state = &mirror.StreamState{CreatedAt: state.CreatedAt.Round(time.Microsecond), LastSeq: state.LastSeq}
+	state.CreatedAt = state.CreatedAt.Round(time.Microsecond)
+	s.state = &state
 	s.mu.Unlock()
 	if after != nil {
 		return after(ps)
@@ -242,38 +267,100 @@ func (s *memStore) StreamState(context.Context) (mirror.StreamState, error) {
 	return *s.state, nil
 }
 
-func (s *memStore) Logged(_ context.Context, cursor string, keep, limit int) ([]mirror.Outgoing, string, error) {
+func (s *memStore) Waiting(_ context.Context, ids []string) ([]mirror.Outgoing, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var rows []mirror.Outgoing
+	for _, o := range s.outbox {
+		if slices.Contains(ids, o.EventID) {
+			o.Data = nil
+			rows = append(rows, o)
+		}
+	}
+	return rows, nil
+}
+
+// left are the events of a subject that have left the outbox. The caller holds mu.
+func (s *memStore) left(subject string) []mirror.Outgoing {
+	var l []mirror.Outgoing
+	for _, o := range s.log[subject] {
+		if _, waits := s.outbox[o.OutboxID]; !waits {
+			o.OutboxID = 0
+			l = append(l, o)
+		}
+	}
+	return l
+}
+
+func (s *memStore) Latest(_ context.Context, cursor string, limit int) ([]mirror.Latest, string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var subjects []string
 	for subject := range s.log {
-		subjects = append(subjects, subject)
+		if subject > cursor && !s.longClosed(subject) {
+			subjects = append(subjects, subject)
+		}
 	}
 	slices.Sort(subjects)
-	var all []mirror.Outgoing
+	subjects = subjects[:min(limit, len(subjects))]
+	var page []mirror.Latest
 	for _, subject := range subjects {
-		if s.longClosed(subject) {
-			continue
+		if l := s.left(subject); len(l) > 0 {
+			o := l[len(l)-1]
+			page = append(page, mirror.Latest{
+				Place:   mirror.Place{Connection: o.Connection, Posting: o.Posting, Version: o.Version},
+				EventID: o.EventID,
+			})
 		}
-		var l []mirror.Outgoing
-		for _, o := range s.log[subject] {
-			if _, waits := s.outbox[o.OutboxID]; !waits {
-				o.OutboxID = 0
-				l = append(l, o)
-			}
+	}
+	if len(subjects) < limit {
+		return page, "", nil
+	}
+	return page, subjects[len(subjects)-1], nil
+}
+
+func (s *memStore) History(_ context.Context, of []mirror.Place, keep int) ([]mirror.Outgoing, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []mirror.Outgoing
+	for _, p := range of {
+		if !s.longClosed(p.Subject()) {
+			l := s.left(p.Subject())
+			all = append(all, l[max(0, len(l)-keep):]...)
 		}
-		all = append(all, l[max(0, len(l)-keep):]...)
 	}
-	from := 0
-	if cursor != "" {
-		from, _ = strconv.Atoi(cursor)
+	return all, nil
+}
+
+func (s *memStore) Unknown(_ context.Context, places []mirror.Place) ([]mirror.Place, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var unknown []mirror.Place
+	for _, p := range places {
+		if len(s.log[p.Subject()]) == 0 {
+			unknown = append(unknown, p)
+		}
 	}
-	to := min(from+limit, len(all))
-	next := ""
-	if to < len(all) {
-		next = strconv.Itoa(to)
+	return unknown, nil
+}
+
+func (s *memStore) Raise(_ context.Context, places []mirror.Place) error {
+	for _, p := range places {
+		s.mu.Lock()
+		l := s.log[p.Subject()]
+		for len(l) > 0 && s.outbox[l[len(l)-1].OutboxID].EventID == l[len(l)-1].EventID {
+			delete(s.outbox, l[len(l)-1].OutboxID)
+			l = l[:len(l)-1]
+		}
+		// The versions between are nobody's, and are told by no event.
+		for int64(len(l)) < p.Version {
+			l = append(l, mirror.Outgoing{Version: int64(len(l) + 1), Connection: p.Connection, Posting: p.Posting})
+		}
+		s.log[p.Subject()] = l
+		s.mu.Unlock()
+		s.commit(p.Connection, p.Posting, 1)
 	}
-	return all[min(from, to):to], next, nil
+	return nil
 }
 
 // longClosed says whether a job was closed so long ago that it is not to be in the stream. The caller holds mu.
@@ -288,13 +375,10 @@ func (s *memStore) Expired(_ context.Context, age time.Duration, limit int) ([]m
 	var places []mirror.Place
 	for subject, l := range s.log {
 		last := l[len(l)-1]
-		p, placed := s.seqs[subject]
 		// Unlike a real closing of that age, one that a test has just committed may still be in the outbox.
-		placed = placed && p.Version == last.Version
-		if placed && age == mirror.ClosedKept && s.longClosed(subject) && len(places) < limit {
-			places = append(places, mirror.Place{
-				Connection: last.Connection, Posting: last.Posting, Version: last.Version, Seq: p.Seq,
-			})
+		_, waits := s.outbox[last.OutboxID]
+		if age == mirror.ClosedKept && s.longClosed(subject) && !waits && s.gone[subject] != last.Version && len(places) < limit {
+			places = append(places, mirror.Place{Connection: last.Connection, Posting: last.Posting, Version: last.Version})
 		}
 	}
 	after := s.afterExpired
@@ -319,8 +403,8 @@ func (s *memStore) Forgotten(ctx context.Context, places []mirror.Place) error {
 	for _, p := range places {
 		l := s.log[p.Subject()]
 		last := l[len(l)-1]
-		if last.Type == events.JobClosed && last.Version == p.Version && s.seqs[p.Subject()].Seq == p.Seq {
-			delete(s.seqs, p.Subject())
+		if last.Type == events.JobClosed && last.Version == p.Version {
+			s.gone[p.Subject()] = p.Version
 		}
 	}
 	return nil
@@ -331,10 +415,9 @@ func (s *memStore) Found(_ context.Context, places []mirror.Place) error {
 	defer s.mu.Unlock()
 	for _, p := range places {
 		l := s.log[p.Subject()]
-		if len(l) == 0 || l[len(l)-1].Type != events.JobClosed || s.seqs[p.Subject()].Seq > 0 {
-			continue
+		if len(l) > 0 && l[len(l)-1].Type == events.JobClosed && s.gone[p.Subject()] == l[len(l)-1].Version {
+			delete(s.gone, p.Subject())
 		}
-		s.seqs[p.Subject()] = mirror.Published{Outgoing: l[len(l)-1], Seq: p.Seq}
 	}
 	return nil
 }
@@ -344,8 +427,8 @@ func (s *memStore) placed() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
-	for subject, p := range s.seqs {
-		if p.Seq > 0 && s.longClosed(subject) {
+	for subject, l := range s.log {
+		if s.longClosed(subject) && s.gone[subject] != l[len(l)-1].Version {
 			n++
 		}
 	}

@@ -22,7 +22,7 @@ func newRoot(out, errOut io.Writer) *cobra.Command {
 	}
 	root.SetOut(out)
 	root.SetErr(errOut)
-	root.AddCommand(newUp(), newGateway(), newSyncer(), newNotifier(), newMigrate(), newKeys(), newSim(), newVersion())
+	root.AddCommand(newUp(), newGateway(), newSyncer(), newNotifier(), newMigrate(), newKeys(), newSim(), newEvents(), newVersion())
 	return root
 }
 

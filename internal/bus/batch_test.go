@@ -257,8 +257,8 @@ func TestTailAndVersions(t *testing.T) {
 	if err != nil || len(entries) != 0 || last != 0 {
 		t.Fatalf("Tail of an empty stream = %v, %d, %v", entries, last, err)
 	}
-	if places, last, err := b.LastVersions(t.Context()); err != nil || len(places) != 0 || last != 0 {
-		t.Fatalf("LastVersions of an empty stream = %v, %d, %v", places, last, err)
+	if c, err := b.Contents(t.Context()); err != nil || len(c.Places) != 0 || c.Last != 0 || c.Read != 0 {
+		t.Fatalf("Contents of an empty stream = %+v, %v", c, err)
 	}
 
 	// Subject a goes beyond what is kept, b has a hole, c is plain; 2,400 others make it several fetches long.
@@ -286,23 +286,27 @@ func TestTailAndVersions(t *testing.T) {
 	if entries[2] != want {
 		t.Errorf("last entry %+v, want %+v", entries[2], want)
 	}
-	places, last, err := b.LastVersions(t.Context())
-	if err != nil || last != seq || len(places) != 2403 {
-		t.Fatalf("LastVersions: %d places, last %d, %v", len(places), last, err)
+	seq = publish(t, b, seq, bus.Msg{Subject: "jobs.v1.x.d", ID: "d-1", Data: []byte("{}")})
+	c, err := b.Contents(t.Context())
+	if err != nil || c.Last != seq || len(c.Places) != 2404 || c.Read != 16+4+2400+3 {
+		t.Fatalf("Contents: %d places, %d read, last %d, %v", len(c.Places), c.Read, c.Last, err)
 	}
 	for subject, want := range map[string]bus.Place{
-		"jobs.v1.x.a": {Version: 20, Seq: 20}, "jobs.v1.x.b": {Version: 5, Seq: 24, Hole: 23},
-		"connections.v1.x": {Version: 2, Seq: seq},
+		"jobs.v1.x.a":      {Version: 20, ID: "a-20", Seq: 20, Kept: 16, Whole: 16},
+		"jobs.v1.x.b":      {Version: 5, ID: "b-5", Seq: 24, Hole: 23, Kept: 4, Whole: 2},
+		"jobs.v1.x.d":      {Version: 0, ID: "d-1", Seq: seq, Kept: 1, Whole: 1, Foreign: true},
+		"connections.v1.x": {Version: 2, ID: "c-2", Seq: seq - 1, Kept: 2, Whole: 2},
 	} {
-		if got := places[subject]; got != want {
+		if got := c.Places[subject]; got != want {
 			t.Errorf("%s: %+v, want %+v", subject, got, want)
 		}
 	}
 	if err := b.DropBefore(t.Context(), "jobs.v1.x.b", 23); err != nil {
 		t.Fatal(err)
 	}
-	places, _, err = b.LastVersions(t.Context())
-	if got, want := places["jobs.v1.x.b"], (bus.Place{Version: 5, Seq: 24}); err != nil || got != want {
+	c, err = b.Contents(t.Context())
+	want2 := bus.Place{Version: 5, ID: "b-5", Seq: 24, Kept: 2, Whole: 2}
+	if got := c.Places["jobs.v1.x.b"]; err != nil || got != want2 {
 		t.Errorf("after DropBefore: %+v, %v", got, err)
 	}
 	noReaderLeft(t, b)

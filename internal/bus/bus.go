@@ -45,6 +45,8 @@ type Options struct {
 	// MaxBytesJobs, MaxBytesSpill and MaxBytesRecords bound the streams on disk: 4 GiB, 512 MiB and 4 GiB where zero. The
 	// server refuses a stream whose bound is above its own limits.
 	MaxBytesJobs, MaxBytesSpill, MaxBytesRecords int64
+	// Reader makes and changes no stream.
+	Reader bool
 }
 
 func (o *Options) setDefaults() error {

@@ -13,11 +13,15 @@ import (
 type StreamState struct {
 	// Created is when the stream was created, in whole microseconds as Postgres keeps them: another time means another
 	// stream.
-	Created time.Time
-	LastSeq uint64
-	// Messages is how many the stream holds. As long as only the relay writes it never falls but by DropBefore and
+	Created           time.Time
+	FirstSeq, LastSeq uint64
+	// Messages is how many the stream holds. As long as only the relay writes it never falls but by DropBefore, Empty and
 	// PurgeRecords, since a message above what is kept of a subject leaves when another comes.
 	Messages uint64
+	// Subjects is how many subjects have messages.
+	Subjects uint64
+	// Misshapen says that the stream is not configured as it should be.
+	Misshapen bool
 }
 
 // JobsInfo returns the state of JOBS. ErrNoStream if it is gone.
@@ -37,7 +41,9 @@ func (b *Bus) info(ctx context.Context, name string) (StreamState, error) {
 	}
 	info := stream.CachedInfo()
 	return StreamState{
-		Created: info.Created.UTC().Truncate(time.Microsecond), LastSeq: info.State.LastSeq, Messages: info.State.Msgs,
+		Created:  info.Created.UTC().Truncate(time.Microsecond),
+		FirstSeq: info.State.FirstSeq, LastSeq: info.State.LastSeq,
+		Messages: info.State.Msgs, Subjects: info.State.NumSubjects, Misshapen: b.misshapen(info.Config),
 	}, nil
 }
 

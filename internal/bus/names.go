@@ -47,14 +47,16 @@ func HintSubject(h mirror.Hint) string {
 	return s
 }
 
-// ParseJobSubject reads what events.JobSubject wrote; ok is false for any other subject.
-func ParseJobSubject(subject string) (connection, posting string, ok bool) {
-	tokens := strings.Split(subject, ".")
-	if len(tokens) != 4 {
-		return "", "", false
+// ParseSubject reads what events.JobSubject or events.ConnectionSubject wrote; of the latter, posting is empty. ok is false
+// for any other subject.
+func ParseSubject(subject string) (connection, posting string, ok bool) {
+	switch tokens := strings.Split(subject, "."); len(tokens) {
+	case 3:
+		return tokens[2], "", events.ConnectionSubject(tokens[2]) == subject
+	case 4:
+		return tokens[2], tokens[3], events.JobSubject(tokens[2], tokens[3]) == subject
 	}
-	connection, posting = tokens[2], tokens[3]
-	return connection, posting, events.JobSubject(connection, posting) == subject
+	return "", "", false
 }
 
 // ParseHintSubject reads what HintSubject wrote. It refuses a subject whose parts could not have come from it.

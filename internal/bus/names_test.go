@@ -48,15 +48,19 @@ func FuzzParseHintSubject(f *testing.F) {
 	})
 }
 
-func TestParseJobSubject(t *testing.T) {
+func TestParseSubject(t *testing.T) {
 	t.Parallel()
-	connection, posting, ok := bus.ParseJobSubject(events.JobSubject("c", "p"))
+	connection, posting, ok := bus.ParseSubject(events.JobSubject("c", "p"))
 	if !ok || connection != "c" || posting != "p" {
 		t.Errorf("read as %q, %q, %v", connection, posting, ok)
 	}
-	for _, s := range []string{"", "jobs.v1.c", "jobs.v1.c.p.q", "jobs.v2.c.p", "connections.v1.c", "hints.1.c.poll"} {
-		if _, _, ok := bus.ParseJobSubject(s); ok {
-			t.Errorf("%q was taken for a job's", s)
+	connection, posting, ok = bus.ParseSubject(events.ConnectionSubject("c"))
+	if !ok || connection != "c" || posting != "" {
+		t.Errorf("read as %q, %q, %v", connection, posting, ok)
+	}
+	for _, s := range []string{"", "jobs.v1.c", "jobs.v1.c.p.q", "jobs.v2.c.p", "connections.v1.c.p", "hints.1.c.poll"} {
+		if _, _, ok := bus.ParseSubject(s); ok {
+			t.Errorf("%q was taken for one of ours", s)
 		}
 	}
 }

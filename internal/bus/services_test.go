@@ -86,8 +86,8 @@ func TestEachServiceMayDoItsWork(t *testing.T) {
 		seq := stock(t, notifier, 3, "a.1")
 		seq = publish(t, notifier, seq, msg("jobs.v1.a.2", "a2", 1), msg("connections.v1.a", "c1", 1))
 		_, last, err := notifier.Tail(t.Context(), 10)
-		_, _, err2 := notifier.LastVersions(t.Context())
-		must(t, err, err2, notifier.DropBefore(t.Context(), "jobs.v1.a.1", 3))
+		_, err2 := notifier.Contents(t.Context())
+		must(t, err, err2, notifier.EnsureJobs(t.Context()), notifier.DropBefore(t.Context(), "jobs.v1.a.1", 3))
 		if last != seq {
 			t.Errorf("the tail ends at %d instead of %d", last, seq)
 		}

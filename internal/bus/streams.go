@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -101,6 +102,25 @@ func (b *Bus) recordsStream() jetstream.StreamConfig {
 	}
 }
 
+// misshapen says whether a stream differs from its shape in what decides which messages it takes, keeps and gives out.
+func (b *Bus) misshapen(has jetstream.StreamConfig) bool {
+	for _, want := range b.streams() {
+		if want.Name != has.Name {
+			continue
+		}
+		return !slices.Equal(has.Subjects, want.Subjects) || has.Retention != want.Retention ||
+			has.Storage != want.Storage || has.Discard != want.Discard || has.DiscardNewPerSubject ||
+			want.MaxMsgsPerSubject > 0 && has.MaxMsgsPerSubject != want.MaxMsgsPerSubject ||
+			has.MaxAge != want.MaxAge || has.MaxMsgs > 0 || has.MaxBytes != want.MaxBytes ||
+			want.MaxMsgSize > 0 && has.MaxMsgSize != want.MaxMsgSize ||
+			want.Duplicates > 0 && has.Duplicates != want.Duplicates ||
+			has.DenyDelete != want.DenyDelete || has.DenyPurge || has.Sealed || has.NoAck ||
+			has.AllowDirect != want.AllowDirect || has.AllowAtomicPublish != want.AllowAtomicPublish ||
+			has.Mirror != nil || len(has.Sources) > 0 || has.SubjectTransform != nil || has.RePublish != nil
+	}
+	return false
+}
+
 // EnsureStreams creates the streams that are missing and updates those of another shape. It never deletes one: where
 // the server refuses an update, the error says so, and a person decides.
 func (b *Bus) EnsureStreams(ctx context.Context) error {
@@ -111,6 +131,18 @@ func (b *Bus) EnsureStreams(ctx context.Context) error {
 		errs = append(errs, b.ensureStream(ctx, cfg))
 	}
 	return errors.Join(errs...)
+}
+
+// EnsureJobs does so with JOBS alone.
+func (b *Bus) EnsureJobs(ctx context.Context) error {
+	b.ensure.Lock()
+	defer b.ensure.Unlock()
+	for _, cfg := range b.streams() {
+		if cfg.Name == StreamJobs {
+			return b.ensureStream(ctx, cfg)
+		}
+	}
+	return nil
 }
 
 func (b *Bus) ensureStream(ctx context.Context, cfg jetstream.StreamConfig) error {
@@ -138,7 +170,10 @@ func (b *Bus) keepStreams(ctx context.Context) {
 		generation, ensured, changed := b.link.state()
 		pause := time.Hour // nothing to do before the connection changes
 		if generation > ensured && b.nc.IsConnected() {
-			err := b.EnsureStreams(ctx)
+			var err error
+			if !b.opts.Reader {
+				err = b.EnsureStreams(ctx)
+			}
 			if err == nil {
 				b.link.streamsReady(generation)
 				wait.Reset()

@@ -218,6 +218,34 @@ func (b *Bus) BoardConsumers(ctx context.Context) ([]BoardConsumer, error) {
 	return out, nil
 }
 
+// DropBoardsPast removes the consumers of boards that stand behind a sequence where JOBS ends now, since it lost its end, and
+// returns their names. They would pass over all that is published up to where they stand. nats-server 2.15 sets those of a
+// stream with one replica back by itself when it starts, and leaves those of a replicated one as they are.
+func (b *Bus) DropBoardsPast(ctx context.Context, last uint64) ([]string, error) {
+	ctx, done := b.call(ctx, 2*apiTimeout)
+	defer done()
+	stream, err := b.js.Stream(ctx, StreamJobs)
+	if err != nil {
+		return nil, fmt.Errorf("listing the consumers of boards: %w", streamError(ctx, err))
+	}
+	var past []string
+	list := stream.ListConsumers(ctx)
+	for info := range list.Info() {
+		if info.Config.Metadata[metaSubscriber] != "" && max(info.Delivered.Stream, info.AckFloor.Stream) > last {
+			past = append(past, info.Name)
+		}
+	}
+	if err := list.Err(); err != nil {
+		return nil, fmt.Errorf("listing the consumers of boards: %w", because(ctx, err))
+	}
+	for _, name := range past {
+		if err := b.deleteConsumer(ctx, name); err != nil {
+			return nil, fmt.Errorf("removing the consumer %s: %w", name, because(ctx, err))
+		}
+	}
+	return past, nil
+}
+
 // consumerInfo asks for a consumer of JOBS. mirror.ErrNoConsumer, ErrNoStream.
 func (b *Bus) consumerInfo(ctx context.Context, name string) (*jetstream.ConsumerInfo, error) {
 	consumer, err := b.js.Consumer(ctx, StreamJobs, name)

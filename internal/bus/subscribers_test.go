@@ -331,3 +331,25 @@ func TestABoardConsumesWithThePlainClient(t *testing.T) {
 		return err == nil && l.Pending+l.Unacknowledged == 0
 	})
 }
+
+// A stream that lost its end leaves the consumers of a replicated stream where they stood.
+func TestDropBoardsPast(t *testing.T) {
+	t.Parallel()
+	b := bustest.Ready(t, bustest.Connect(t, bustest.StartServer(t).URL()))
+	last := stock(t, b, 3, "a.1")
+	behind, past := bustest.NewSubscriber(), bustest.NewSubscriber()
+	past.Start = mirror.Start{Kind: mirror.StartSequence, Sequence: last + 10}
+	for _, s := range []mirror.Subscriber{behind, past} {
+		if err := b.PutSubscriber(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range [][]string{{past.User()}, nil} {
+		if got, err := b.DropBoardsPast(t.Context(), last); err != nil || !slices.Equal(got, want) {
+			t.Errorf("dropped %v, %v; want %v", got, err, want)
+		}
+	}
+	if there, err := b.BoardConsumers(t.Context()); err != nil || len(there) != 1 || there[0].Name != behind.User() {
+		t.Errorf("%+v, %v are left", there, err)
+	}
+}

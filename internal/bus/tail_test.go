@@ -48,8 +48,13 @@ func TestDropBeforeKeepsTheEnd(t *testing.T) {
 	if last := publish(t, b, 6, msg("jobs.v1.c.b", "b-4", 4)); last != 7 {
 		t.Errorf("published at %d", last)
 	}
-	places, _, err := b.LastVersions(t.Context())
-	if got, want := places["jobs.v1.c.b"], (bus.Place{Version: 4, Seq: 7}); err != nil || got != want {
+	c, err := b.Contents(t.Context())
+	want := bus.Place{Version: 4, ID: "b-4", Seq: 7, Kept: 1, Whole: 1}
+	if got := c.Places["jobs.v1.c.b"]; err != nil || got != want {
 		t.Errorf("a subject that begins at version 4: %+v, %v", got, err)
 	}
+	if err := b.Empty(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	holds(0, 7)
 }

@@ -72,4 +72,8 @@ const (
 	Notifier       = NeedDatabaseURL | NeedNATSURL | NeedKeyset
 	Syncer         = NeedDatabaseURL | NeedNATSURL | NeedKeyset
 	Gateway        = NeedDatabaseURL | NeedNATSURL | NeedKeyset | NeedAdminToken | NeedPublicURL
+
+	EventsTail   = NeedNATSURL
+	EventsVerify = NeedDatabaseURL | NeedNATSURL
+	EventsReplay = NeedAdminToken
 )

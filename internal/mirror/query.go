@@ -22,4 +22,6 @@ type StreamState struct {
 	// CreatedAt is the stream's creation time, as NATS tells it: another one means another stream.
 	CreatedAt time.Time
 	LastSeq   uint64
+	// Messages is how many it held then, 0 where that is not known.
+	Messages uint64
 }

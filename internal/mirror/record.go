@@ -1,9 +1,7 @@
 package mirror
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/bebitcoiner/ashbridge/schema/events"
@@ -201,17 +199,6 @@ func (o Outgoing) Envelope(published time.Time) events.Event {
 		e.Subject = o.Connection
 	}
 	return e
-}
-
-// EncodeEvent writes an event as it travels. Descriptions are HTML, which escaping would only make longer.
-func EncodeEvent(e events.Event) ([]byte, error) {
-	var body bytes.Buffer
-	enc := json.NewEncoder(&body)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(e); err != nil {
-		return nil, fmt.Errorf("encoding event %s: %w", e.ID, err)
-	}
-	return bytes.TrimSuffix(body.Bytes(), []byte("\n")), nil
 }
 
 // Published tells where in the stream an event lies.

@@ -173,7 +173,7 @@ func record(kind, id, doc string) mirror.Record {
 // pending returns what is in the outbox, as "connection/posting v1 job.published".
 func (b *bundle) pending() []string {
 	b.Helper()
-	out, err := b.n.Pending(b.Context(), 1000)
+	out, err := b.n.Pending(b.Context(), nil, 1000)
 	b.must(err)
 	return names(out)
 }
@@ -188,7 +188,7 @@ func names(out []mirror.Outgoing) []string {
 
 // publish stands in for the relay: it gives what is pending the next places in the stream.
 func publish(ctx context.Context, n postgres.Notifier, seq *uint64, limit int) ([]mirror.Outgoing, error) {
-	out, err := n.Pending(ctx, limit)
+	out, err := n.Pending(ctx, nil, limit)
 	if err != nil || len(out) == 0 {
 		return nil, err
 	}

@@ -101,5 +101,18 @@ func appendConnectionEvent(
 	if err != nil {
 		return err
 	}
-	return appendEntries(ctx, tx, connection, at, []entry{e})
+	return appendToConnection(ctx, tx, connection, at, e)
+}
+
+// appendToConnection writes an event of a connection itself, and keeps it as its latest.
+func appendToConnection(ctx context.Context, tx *sqlx.Tx, connection string, at time.Time, e entry) error {
+	if err := appendEntries(ctx, tx, connection, at, []entry{e}); err != nil {
+		return err
+	}
+	return mustAffect(1)(tx.ExecContext(ctx, `
+		INSERT INTO connection_events (connection_id, event_id, created_at, version, type, data)
+		VALUES ($1, CAST($2 AS uuid), $3, $4, $5, CAST($6 AS json))
+		ON CONFLICT (connection_id) DO UPDATE
+		SET event_id = EXCLUDED.event_id, created_at = EXCLUDED.created_at, version = EXCLUDED.version,
+			type = EXCLUDED.type, data = EXCLUDED.data`, connection, e.id, at, e.version, string(e.typ), e.data))
 }

@@ -44,7 +44,7 @@ func TestHistoryTellsFieldByField(t *testing.T) {
 		{Version: 2, Type: events.JobUpdated, Origin: events.OriginPoll, Changes: title(`"Engineer"`, `"Senior Engineer"`)},
 		{Version: 1, Type: events.JobPublished, Origin: events.OriginPoll, Changes: []mirror.FieldChange{}},
 	}
-	out, err := b.n.Pending(t.Context(), 10)
+	out, err := b.n.Pending(t.Context(), nil, 10)
 	b.must(err)
 	for i := range want {
 		event := out[3-i]

@@ -1,24 +1,27 @@
 package postgres_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
-// logged reads the whole log, page by page.
-func (b *bundle) logged(keep, page int) []mirror.Outgoing {
+// latest reads all that the stream must hold last, page by page.
+func (b *bundle) latest(page int) []mirror.Latest {
 	b.Helper()
-	var all []mirror.Outgoing
+	var all []mirror.Latest
 	cursor := ""
 	for {
-		out, next, err := b.n.Logged(b.Context(), cursor, keep, page)
+		out, next, err := b.n.Latest(b.Context(), cursor, page)
 		b.must(err)
 		all = append(all, out...)
 		if next == "" {
@@ -26,6 +29,26 @@ func (b *bundle) logged(keep, page int) []mirror.Outgoing {
 		}
 		cursor = next
 	}
+}
+
+// logged reads the whole log, some objects at a time.
+func (b *bundle) logged(keep, page int) []mirror.Outgoing {
+	b.Helper()
+	var of []mirror.Place
+	for _, l := range b.latest(page) {
+		of = append(of, l.Place)
+	}
+	slices.SortFunc(of, func(a, b mirror.Place) int { return cmp.Compare(a.Subject(), b.Subject()) })
+	var all []mirror.Outgoing
+	for some := range slices.Chunk(of, page) {
+		out, err := b.n.History(b.Context(), some, keep)
+		b.must(err)
+		all = append(all, out...)
+	}
+	slices.SortStableFunc(all, func(a, b mirror.Outgoing) int {
+		return strings.Compare(a.Connection+" "+a.Posting, b.Connection+" "+b.Posting)
+	})
+	return all
 }
 
 func TestLoggedReturnsTheLatestVersions(t *testing.T) {
@@ -45,7 +68,7 @@ func TestLoggedReturnsTheLatestVersions(t *testing.T) {
 		"beta/ v1 connection.degraded", "beta/p1 v1 job.published",
 	}
 	for _, page := range []int{1, 2, 3, 6, 100} {
-		if diff := cmp.Diff(want, names(b.logged(3, page))); diff != "" {
+		if diff := gocmp.Diff(want, names(b.logged(3, page))); diff != "" {
 			t.Errorf("pages of %d: %s", page, diff)
 		}
 	}
@@ -70,7 +93,7 @@ func TestLoggedMakesUpForWhatLeftTheLog(t *testing.T) {
 	for _, page := range []int{1, 2, 100} {
 		got := b.logged(16, page)
 		want := []string{"acme/p1 v2 job.published", "acme/p2 v2 job.closed", "acme/p3 v1 job.published"}
-		if diff := cmp.Diff(want, names(got)); diff != "" {
+		if diff := gocmp.Diff(want, names(got)); diff != "" {
 			t.Fatal(diff)
 		}
 		for _, o := range got {
@@ -78,7 +101,7 @@ func TestLoggedMakesUpForWhatLeftTheLog(t *testing.T) {
 			if o.EventID != was.EventID || !o.CreatedAt.Equal(was.CreatedAt) {
 				t.Errorf("%s: id %s at %s, was %s at %s", o.Posting, o.EventID, o.CreatedAt, was.EventID, was.CreatedAt)
 			}
-			if diff := cmp.Diff(stripped(t, was), stripped(t, o)); diff != "" {
+			if diff := gocmp.Diff(stripped(t, was), stripped(t, o)); diff != "" {
 				t.Errorf("%s: %s", o.Posting, diff)
 			}
 		}
@@ -96,29 +119,43 @@ func stripped(t *testing.T, o mirror.Outgoing) events.JobData {
 	return data
 }
 
-func TestPublishedNotesTheLatestPlace(t *testing.T) {
+func TestPublishedMayBeRepeated(t *testing.T) {
 	b := setup(t)
 	b.connect("acme")
 	b.post("acme", "p1", "One")
 	b.post("acme", "p1", "Two")
-	out, err := b.n.Pending(t.Context(), 10)
+	out, err := b.n.Pending(t.Context(), nil, 10)
 	b.must(err)
-	state := mirror.StreamState{CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), LastSeq: 8}
-	place := func() int { t.Helper(); return b.count(`SELECT stream_seq FROM listings`) }
-	b.must(b.n.Published(t.Context(), []mirror.Published{{Outgoing: out[1], Seq: 8}}, state))
-	b.must(b.n.Published(t.Context(), []mirror.Published{{Outgoing: out[0], Seq: 7}}, state))
-	if place() != 8 {
-		t.Errorf("an older version's place went over a newer one's: %d", place())
-	}
+	state := mirror.StreamState{CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), LastSeq: 8, Messages: 5}
 	repaired := out[1]
 	repaired.OutboxID = 0
-	b.must(b.n.Published(t.Context(), []mirror.Published{{Outgoing: repaired, Seq: 3}}, state))
-	if place() != 3 {
-		t.Errorf("a repair did not move the place: %d", place())
+	for range 2 {
+		b.must(b.n.Published(t.Context(), []mirror.Published{{Outgoing: out[0], Seq: 7}, {Outgoing: repaired, Seq: 8}}, state))
 	}
 	got, err := b.n.StreamState(t.Context())
 	b.must(err)
-	if diff := cmp.Diff(state, got); diff != "" || len(b.pending()) != 0 {
+	if diff := gocmp.Diff(state, got); diff != "" || len(b.pending()) != 1 {
 		t.Errorf("pending %v, %s", b.pending(), diff)
+	}
+}
+
+// The log forgets after 30 days; a connection's latest event is kept all the same.
+func TestHistoryOfAConnectionOutlivesTheLog(t *testing.T) {
+	b := setup(t)
+	b.connect("acme")
+	for i := range 3 {
+		_, err := b.setStatus("acme", []mirror.Status{mirror.StatusDegraded, mirror.StatusActive}[i%2], fmt.Sprint(i))
+		b.must(err)
+	}
+	b.publishAll()
+	before := b.logged(16, 10)
+	b.exec(`DELETE FROM events`)
+	if diff := gocmp.Diff(before[len(before)-1:], b.logged(16, 10)); diff != "" {
+		t.Error(diff)
+	}
+	_, err := b.setStatus("acme", mirror.StatusActive, "again")
+	b.must(err)
+	if got := b.logged(16, 10); len(got) != 0 {
+		t.Errorf("%v although only one waits", names(got))
 	}
 }

@@ -85,7 +85,7 @@ func BenchmarkPublished(b *testing.B) {
 					INSERT INTO outbox (event_id, event_created_at) SELECT id, created_at FROM e`); err != nil {
 					b.Fatal(err)
 				}
-				out, err := db.Notifier().Pending(b.Context(), 1000)
+				out, err := db.Notifier().Pending(b.Context(), nil, 1000)
 				if err != nil {
 					b.Fatal(err)
 				}

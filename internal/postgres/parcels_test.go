@@ -65,7 +65,7 @@ func TestEachEventHasOneDeliveryForEachEndpoint(t *testing.T) {
 	b.post("acme", "p1", "Chief Engineer")
 	_, err := b.setStatus("acme", mirror.StatusDegraded, "slow")
 	b.must(err)
-	out, err := b.n.Pending(t.Context(), 100)
+	out, err := b.n.Pending(t.Context(), nil, 100)
 	b.must(err)
 	var ps []mirror.Published
 	at := time.Now().UTC().Truncate(time.Microsecond)

@@ -63,7 +63,7 @@ func TestAPollFromClaimToFinish(t *testing.T) {
 	if !state.LastVerifiedAt.Equal(started) || state.LastError != "p9" || state.FirstSyncedAt == nil {
 		t.Errorf("state %+v", state)
 	}
-	out, err := b.n.Pending(t.Context(), 10)
+	out, err := b.n.Pending(t.Context(), nil, 10)
 	b.must(err)
 	last := out[len(out)-1]
 	var data events.ConnectionData

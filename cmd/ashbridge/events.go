@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bebitcoiner/ashbridge/internal/bus"
+	"github.com/bebitcoiner/ashbridge/internal/config"
+)
+
+func newEvents() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "events",
+		Short: "Look at the stream of events, compare it with Postgres, replay it to a board",
+	}
+	cmd.AddCommand(newEventsTail(), newEventsVerify(), newEventsReplay())
+	return cmd
+}
+
+// openReader connects to NATS to read: it makes and changes no stream.
+func openReader(ctx context.Context, cfg config.Config, log *slog.Logger, name string) (*bus.Bus, error) {
+	return bus.Connect(ctx, bus.Options{
+		URL: cfg.NATSURL.Reveal(), Name: "ashbridge " + name, CredentialsFile: cfg.NATSCredsFile, Logger: log, Reader: true,
+	})
+}
+
+// loadQuietly reads the configuration; of what is logged, only warnings are shown unless more was asked for.
+func loadQuietly(cmd *cobra.Command, needs config.Needs) (config.Config, *slog.Logger, error) {
+	if err := quietByDefault(cmd); err != nil {
+		return config.Config{}, nil, err
+	}
+	return loadConfig(cmd, needs, cmd.ErrOrStderr())
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bebitcoiner/ashbridge/internal/bus"
+	"github.com/bebitcoiner/ashbridge/internal/config"
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/schema/events"
+)
+
+// tailOptions say what is shown.
+type tailOptions struct {
+	connections, postings, types []string
+	since                        string
+	snapshot, json               bool
+}
+
+func newEventsTail() *cobra.Command {
+	var o tailOptions
+	cmd := &cobra.Command{
+		Use:   "tail",
+		Short: "Show events as they are published",
+		Long: "Show events as they are published, until it is stopped. It needs ASHBRIDGE_NATS_URL with a user that may read\n" +
+			"JOBS, such as the notifier's or the admin's. A server that goes away is waited for.",
+		Example: "  ashbridge events tail --connection 01a209e6-845d-7692-8934-cc72d4795727\n" +
+			"  ashbridge events tail --since 2h --type job.closed\n" +
+			"  ashbridge events tail --snapshot --json | jq .data.job.title",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runEventsTail(cmd, o) },
+	}
+	config.RegisterFlags(cmd.Flags())
+	flags := cmd.Flags()
+	flags.StringSliceVar(&o.connections, "connection", nil, "only events of this connection; several with commas")
+	flags.StringSliceVar(&o.postings, "posting", nil, "only events of this posting; several with commas")
+	flags.StringSliceVar(&o.types, "type", nil, "only events of this type, such as job.closed or connection.*; several with commas")
+	flags.StringVar(&o.since, "since", "", "begin at a time, such as 2026-11-23T10:00:00Z, or so long ago, such as 90m")
+	flags.BoolVar(&o.snapshot, "snapshot", false, "begin with the latest event of each job and connection")
+	flags.BoolVar(&o.json, "json", false, "print the events as JSON, one a line")
+	cmd.MarkFlagsMutuallyExclusive("since", "snapshot")
+	return cmd
+}
+
+func runEventsTail(cmd *cobra.Command, o tailOptions) error {
+	ctx := cmd.Context()
+	cfg, log, err := loadQuietly(cmd, config.EventsTail)
+	if err != nil {
+		return err
+	}
+	follow := bus.FollowOptions{Connections: o.connections, Postings: o.postings, Snapshot: o.snapshot}
+	if follow.Since, err = moment(o.since, time.Now()); err != nil {
+		return err
+	}
+	if err := knownTypes(o.types); err != nil {
+		return err
+	}
+	b, err := openReader(ctx, cfg, log, "events tail")
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	shown := newTailPrinter(cmd.OutOrStdout(), cmd.ErrOrStderr(), o)
+	follow.OnBroken = shown.broken
+	return b.Follow(ctx, follow, shown.message)
+}
+
+// moment reads a time, or how long ago one is; the zero time where nothing is given.
+func moment(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if ago, err := time.ParseDuration(text); err == nil && ago > 0 {
+		return now.Add(-ago), nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return at, fmt.Errorf("--since %q is neither a time such as 2026-11-23T10:00:00Z nor a length such as 90m", text)
+	}
+	return at, nil
+}
+
+// knownTypes refuses a type that no event has.
+func knownTypes(patterns []string) error {
+	for _, p := range patterns {
+		if !slices.ContainsFunc(events.Types(), func(t events.Type) bool { return typeIs(t, p) }) {
+			return fmt.Errorf("--type %q: there is no such type of event", p)
+		}
+	}
+	return nil
+}
+
+func typeIs(t events.Type, pattern string) bool {
+	ok, err := path.Match(pattern, string(t))
+	return err == nil && ok
+}
+
+// tailPrinter writes events. It belongs to the follower's goroutine.
+type tailPrinter struct {
+	tailOptions
+	out, errOut io.Writer
+	lines       *eventPrinter
+	// waiting says that it was said that the server is away.
+	waiting bool
+}
+
+func newTailPrinter(out, errOut io.Writer, o tailOptions) *tailPrinter {
+	return &tailPrinter{tailOptions: o, out: out, errOut: errOut, lines: newEventPrinter(out)}
+}
+
+func (p *tailPrinter) broken(err error) {
+	if !p.waiting {
+		_, _ = fmt.Fprintln(p.errOut, "waiting for NATS:", err)
+	}
+	p.waiting = true
+}
+
+func (p *tailPrinter) message(m bus.Message) {
+	p.waiting = false
+	var e events.Event
+	if err := json.Unmarshal(m.Data, &e); err != nil {
+		_, _ = fmt.Fprintf(p.errOut, "message %d on %s is no event: %v\n", m.Seq, m.Subject, err)
+		return
+	}
+	if len(p.types) > 0 && !slices.ContainsFunc(p.types, func(pattern string) bool { return typeIs(e.Type, pattern) }) {
+		return
+	}
+	if p.json {
+		_, _ = fmt.Fprintf(p.out, "%s\n", m.Data)
+		return
+	}
+	connection, posting, _ := bus.ParseSubject(m.Subject)
+	p.lines.print(e, mirror.Outgoing{Connection: connection, Posting: posting})
+}
