@@ -45,7 +45,7 @@ func (r *relay) expireSome(ctx context.Context, pause *time.Duration) error {
 		return nil
 	}
 	// Whatever the stream lost so far is to be seen before its messages become fewer on purpose.
-	if err := r.noted(ctx); err != nil {
+	if err := r.noted(); err != nil {
 		return err
 	}
 	if err := r.audit(ctx); err != nil {

@@ -40,7 +40,7 @@ type outgoing struct {
 // publish sends a batch and has the store told of it, which goes on when publish returns.
 func (r *relay) publish(ctx context.Context, b *batch) error {
 	if r.noting != nil && b.crowds(r.noting.batch) {
-		if err := r.noted(ctx); err != nil {
+		if err := r.noted(); err != nil {
 			return err
 		}
 	}
@@ -52,7 +52,7 @@ func (r *relay) publish(ctx context.Context, b *batch) error {
 	for i, p := range ps {
 		r.OnPublished(b.events[i], p.Outgoing)
 	}
-	if err := r.noted(ctx); err != nil {
+	if err := r.noted(); err != nil {
 		r.owed = append(r.owed, ps...)
 		return err
 	}
@@ -111,7 +111,7 @@ func (r *relay) send(ctx context.Context, b *batch) error {
 
 // noted waits until the store has been told of the last batch. What it could not be told of is owed: nothing more is
 // published before.
-func (r *relay) noted(ctx context.Context) error {
+func (r *relay) noted() error {
 	n := r.noting
 	if n == nil {
 		return nil
@@ -127,7 +127,7 @@ func (r *relay) noted(ctx context.Context) error {
 // payOwed tells the store again what it could not be told of.
 func (r *relay) payOwed(ctx context.Context) error {
 	if r.noting != nil && len(r.noting.done) > 0 {
-		if err := r.noted(ctx); err != nil {
+		if err := r.noted(); err != nil {
 			return err
 		}
 	}
@@ -161,9 +161,9 @@ func (r *relay) uncount(ctx context.Context) error {
 
 // abandon ends what runs beside the relay. Of the events that the store may not have been told of, the stream's end will
 // tell.
-func (r *relay) abandon(ctx context.Context) {
+func (r *relay) abandon() {
 	r.forgetUpcoming()
-	_ = r.noted(ctx)
+	_ = r.noted()
 	r.owed = nil
 }
 

@@ -150,7 +150,7 @@ func (r *relay) sync(ctx context.Context) error {
 // awaitBus waits for NATS to come back; meanwhile the outbox's age is shown.
 func (r *relay) awaitBus(ctx context.Context) error {
 	r.synced = false
-	r.abandon(ctx)
+	r.abandon()
 	if _, err := r.pending(ctx, nil, 1); err != nil {
 		return err
 	}

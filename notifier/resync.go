@@ -26,7 +26,7 @@ const (
 // where it lost messages; only then anything new is published.
 func (r *relay) resync(ctx context.Context) error {
 	r.metrics.resyncs.Inc()
-	r.abandon(ctx)
+	r.abandon()
 	info, err := r.jobsInfo(ctx)
 	if err != nil {
 		return err

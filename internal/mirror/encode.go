@@ -25,8 +25,13 @@ func EncodeEvent(e events.Event) ([]byte, error) {
 	}
 	body := make([]byte, 0, len(data)+envelopeRoom)
 	for _, member := range [...]struct{ name, value string }{
-		{`{"specversion":`, e.SpecVersion}, {`,"id":`, e.ID}, {`,"source":`, e.Source}, {`,"type":`, string(e.Type)},
-		{`,"subject":`, e.Subject}, {`,"time":`, e.Time.Format(time.RFC3339Nano)}, {`,"datacontenttype":`, e.DataContentType},
+		{`{"specversion":`, e.SpecVersion},
+		{`,"id":`, e.ID},
+		{`,"source":`, e.Source},
+		{`,"type":`, string(e.Type)},
+		{`,"subject":`, e.Subject},
+		{`,"time":`, e.Time.Format(time.RFC3339Nano)},
+		{`,"datacontenttype":`, e.DataContentType},
 	} {
 		body = appendText(append(body, member.name...), member.value)
 	}

@@ -53,7 +53,10 @@ func TestLatest(t *testing.T) {
 		t.Errorf("waiting are %s", got)
 	}
 	unknown, err := b.n.Unknown(t.Context(), []mirror.Place{
-		{Connection: "acme", Posting: "p1"}, {Connection: "acme", Posting: "p9"}, {Connection: "acme"}, {Connection: "gone"},
+		{Connection: "acme", Posting: "p1"},
+		{Connection: "acme", Posting: "p9"},
+		{Connection: "acme"},
+		{Connection: "gone"},
 		{Connection: "beta", Posting: "p1"},
 	})
 	b.must(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -58,8 +57,9 @@ func (n Notifier) Pending(ctx context.Context, except []int64, limit int) ([]mir
 	if err != nil {
 		return nil, wrap(ctx, "reading the outbox", err)
 	}
+	defer func() { _ = rows.Close() }() // what went wrong, Err has said
 	pending, err := scanPending(rows, limit)
-	return pending, wrap(ctx, "reading the outbox", errors.Join(err, rows.Close()))
+	return pending, wrap(ctx, "reading the outbox", err)
 }
 
 // scanPending reads the rows field by field: mapping them to a struct by names costs as much again as the query does, and

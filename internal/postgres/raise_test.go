@@ -24,8 +24,11 @@ func TestRaise(t *testing.T) {
 	b.publishAll()
 	b.post("acme", "open", "Three at last") // version 3 waits, and the stream has one of version 7
 	b.must(b.n.Raise(t.Context(), []mirror.Place{
-		{Connection: "acme", Posting: "open", Version: 7}, {Connection: "acme", Posting: "closed", Version: 2},
-		{Connection: "acme", Version: 4}, {Connection: "acme", Posting: "none", Version: 4}, {Connection: "none", Version: 4},
+		{Connection: "acme", Posting: "open", Version: 7},
+		{Connection: "acme", Posting: "closed", Version: 2},
+		{Connection: "acme", Version: 4},
+		{Connection: "acme", Posting: "none", Version: 4},
+		{Connection: "none", Version: 4},
 	}))
 	want := []string{"acme/ v5 connection.degraded", "acme/closed v3 job.closed", "acme/open v8 job.published"}
 	if diff := cmp.Diff(want, b.pending()); diff != "" {
