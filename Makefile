@@ -22,8 +22,8 @@ build: ## build bin/ashbridge
 test: postgres compiler chromium ## set everything up and run all tests with the race detector
 	$(GO) test -race -timeout 10m ./...
 
-bench: postgres ## measure: latency, ingest, first sync, polls, memory, a fleet, candidates, an outage, a shared key
-	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./internal/e2e
+bench: postgres ## measure: latency, throughput, memory, a fleet, an outage, feeds, boards, webhooks
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./internal/e2e
 
 model: ## let random things happen to the sync engine, 10,000 times
 	$(GO) test -run '^TestModel$$' -timeout 60m ./syncer -rapid.checks=10000
