@@ -56,6 +56,8 @@ func (c *Client) Postings(ctx context.Context, boards ...string) (PostingList, e
 type PostingAnswer struct {
 	// Posting is the posting, draft or published, without the job.
 	Posting Record
+	// Decoded is what the posting says, nil where nobody has looked yet.
+	Decoded *Posting
 	// Job is nil where the answer had none.
 	Job    *Record
 	SentAt time.Time
@@ -94,7 +96,7 @@ func (c *Client) Posting(ctx context.Context, id string) (PostingAnswer, error) 
 	if p.JobID != "" && p.JobID != job.ID {
 		return PostingAnswer{}, &APIError{Method: r.Info, Reason: ErrMalformed, Message: "the job is another one than the posting's"}
 	}
-	answer.Job = &job
+	answer.Decoded, answer.Job = &p, &job
 	return answer, nil
 }
 

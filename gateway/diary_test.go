@@ -105,7 +105,7 @@ func TestHistoryTellsWhatChangedAndHowItWasSeen(t *testing.T) {
 		entry := mirror.HistoryEntry{
 			Connection: "c1", Posting: "p1", Version: int64(4 - i), EventID: fmt.Sprint("e", i), Type: events.JobUpdated,
 			Origin: origin, ChangedAt: at, ObservedAt: at, RecordedAt: at,
-			Changes: mirror.FieldChanges(json.RawMessage(`{"title":"Baker"}`), json.RawMessage(`{"title":"Cook","team":null}`)),
+			Changes: mirror.FieldChanges(json.RawMessage(`{"title":"Baker"}`), json.RawMessage(`{"title":"Cook","team":null}`), []string{"team", "title"}),
 		}
 		switch origin {
 		case events.OriginRepair:

@@ -28,7 +28,7 @@ func (r *run) readPosting(ctx context.Context, id string) (postingRead, error) {
 	if err != nil {
 		return postingRead{}, fmt.Errorf("reading a posting: %w", err)
 	}
-	p, err := ashby.DecodePosting(answer.Posting.Raw)
+	p, err := decodedPosting(answer)
 	if err != nil {
 		r.d.s.opts.Metrics.badRow(ashby.KindPosting)
 		return postingRead{}, fmt.Errorf("%w: posting %s: %w", ashby.ErrMalformed, id, err)
@@ -44,6 +44,13 @@ func (r *run) readPosting(ctx context.Context, id string) (postingRead, error) {
 		err = r.findJob(ctx, &read)
 	}
 	return read, err
+}
+
+func decodedPosting(answer ashby.PostingAnswer) (ashby.Posting, error) {
+	if answer.Decoded != nil {
+		return *answer.Decoded, nil
+	}
+	return ashby.DecodePosting(answer.Posting.Raw)
 }
 
 // findJob reads the job of a posting that came without it, unless it is stored. What an unknown job means is judged

@@ -30,11 +30,15 @@ type HistoryEntry struct {
 	ChangedAt, ObservedAt, RecordedAt time.Time
 }
 
-// FieldChanges returns the top-level fields in which two objects differ, in the order of Changed, with their values.
-func FieldChanges(before, after json.RawMessage) []FieldChange {
+// FieldChanges returns the top-level fields in which two objects differ with their values. The names are what Changed
+// returned for the two.
+func FieldChanges(before, after json.RawMessage, names []string) []FieldChange {
+	changes := make([]FieldChange, 0, len(names))
+	if len(names) == 0 {
+		return changes
+	}
 	b, a := fields(before), fields(after)
-	changes := []FieldChange{}
-	for _, name := range Changed(before, after) {
+	for _, name := range names {
 		changes = append(changes, FieldChange{Field: name, Before: orNull(b[name]), After: orNull(a[name])})
 	}
 	return changes

@@ -12,12 +12,17 @@ import (
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
-// diffOf returns the differences between a listing's job and the one before it, as JSON; none for the first.
-func diffOf(before *mirror.Listing, next mirror.Listing) (string, error) {
+// diffOf returns the differences between a listing's job and the one before it, as JSON; none for the first. An update's
+// event has named them already.
+func diffOf(before *mirror.Listing, next mirror.Listing, typ events.Type, data *events.JobData) (string, error) {
 	if before == nil {
 		return "[]", nil
 	}
-	diff, err := json.Marshal(mirror.FieldChanges(before.Job, next.Job))
+	names := data.Changed
+	if typ != events.JobUpdated {
+		names = mirror.Changed(before.Job, next.Job)
+	}
+	diff, err := json.Marshal(mirror.FieldChanges(before.Job, next.Job, names))
 	if err != nil {
 		return "", fmt.Errorf("writing the changes of a job: %w", err)
 	}

@@ -139,7 +139,7 @@ func decide(current map[string]mirror.Listing, wants []mirror.Desired, origin ev
 		if err != nil {
 			return nil, fmt.Errorf("posting %s: %w", want.Posting, err)
 		}
-		diff, err := diffOf(before, next)
+		diff, err := diffOf(before, next, typ, data)
 		if err != nil {
 			return nil, fmt.Errorf("posting %s: %w", want.Posting, err)
 		}
