@@ -49,8 +49,11 @@ func LockDir(dir string) (*Lock, error) {
 	return &Lock{file: f}, nil
 }
 
-// Unlock gives the folder back. The lock's file stays, since removing it could let two in.
-func (l *Lock) Unlock() error { return l.file.Close() }
+// Unlock gives the folder back. The lock's file stays, since removing it could let two in. To close it is not enough: a
+// child process that is being started at this moment holds it for as long as its start takes.
+func (l *Lock) Unlock() error {
+	return errors.Join(syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.file.Close())
+}
 
 // makeDir makes a folder and those above it that are missing, all with the same mode whatever the umask.
 func makeDir(dir string) error {
