@@ -163,7 +163,8 @@ func (n Notifier) park(ctx context.Context, behind []dueRow) error {
 
 // NoteParcels writes what came of attempts and what was seen of receivers, in one transaction. What is not pending any more,
 // and a receiver that a person changed meanwhile, are left as they are. A delivery that is done makes the next of its job
-// due, and one that was delivered supersedes those of its job that were given up before.
+// due, and one that was delivered supersedes the older ones of its job: those that were given up before, and those that a
+// replay queued while it was on its way. Each event has the whole job, and the last that a receiver hears must be the newest.
 func (n Notifier) NoteParcels(
 	ctx context.Context, outcomes []mirror.ParcelOutcome, changes []mirror.ReceiverChange,
 ) error {
@@ -236,7 +237,8 @@ func noteOutcomes(ctx context.Context, tx *sqlx.Tx, outcomes []mirror.ParcelOutc
 	return done, err
 }
 
-// followUp is a statement of its own, since it must see what was noted.
+// followUp is a statement of its own, since it must see what was noted. A replay may be making one pending again that was
+// given up: whatever this statement waits for is looked at once more with both states, so that it is found either way.
 func followUp(ctx context.Context, tx *sqlx.Tx, done []doneRow) error {
 	if len(done) == 0 {
 		return nil
@@ -254,15 +256,29 @@ func followUp(ctx context.Context, tx *sqlx.Tx, done []doneRow) error {
 	}
 	_, err := affected(tx.ExecContext(ctx, `
 		WITH done AS (
-			SELECT receiver, connection, posting, delivered
+			SELECT receiver, connection, posting, max(delivered) AS delivered
 			FROM unnest(CAST($1 AS text[]), CAST($2 AS text[]), CAST($3 AS text[]), CAST($4 AS bigint[]))
 				AS o (receiver, connection, posting, delivered)
+			GROUP BY receiver, connection, posting
 		), superseded AS (
 			UPDATE deliveries d
-			SET state = 'superseded'
-			FROM done o
-			WHERE d.endpoint_id = o.receiver AND d.connection_id = o.connection AND d.posting_id = o.posting
-				AND d.state = 'failed' AND d.version < o.delivered
+			SET state = 'superseded', finished_at = COALESCE(d.finished_at, clock_timestamp())
+			FROM (
+				SELECT p.endpoint_id, p.id
+				FROM done o
+				CROSS JOIN LATERAL (
+					SELECT f.endpoint_id, f.id
+					FROM deliveries f
+					WHERE f.endpoint_id = o.receiver AND f.connection_id = o.connection AND f.posting_id = o.posting
+						AND f.state = 'failed' AND f.version < o.delivered
+					UNION ALL
+					SELECT w.endpoint_id, w.id
+					FROM deliveries w
+					WHERE w.endpoint_id = o.receiver AND w.connection_id = o.connection AND w.posting_id = o.posting
+						AND w.state = 'pending' AND w.version < o.delivered
+				) p
+			) older
+			WHERE d.endpoint_id = older.endpoint_id AND d.id = older.id AND d.state IN ('failed', 'pending')
 		)
 		UPDATE deliveries d
 		SET next_at = clock_timestamp()
@@ -273,7 +289,7 @@ func followUp(ctx context.Context, tx *sqlx.Tx, done []doneRow) error {
 				SELECT p.endpoint_id, p.id
 				FROM deliveries p
 				WHERE p.endpoint_id = o.receiver AND p.connection_id = o.connection AND p.posting_id = o.posting
-					AND p.state = 'pending'
+					AND p.state = 'pending' AND p.version > o.delivered
 				ORDER BY p.version
 				LIMIT 1
 			) n

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 	"github.com/bebitcoiner/ashbridge/schema/events"
@@ -267,6 +268,84 @@ func TestReplaySinceAndFailed(t *testing.T) {
 	b.must(err)
 	if due := b.due("ep_a", 10); replayed.Queued != 2 || len(due) != 2 || due[0].Tries != 0 {
 		t.Errorf("failed: %+v, %v", replayed, parcels(due))
+	}
+}
+
+// What a replay makes due again is not to follow a newer version of its job that is in hand meanwhile.
+func TestReplayWhileANewerVersionIsInHand(t *testing.T) {
+	b := setup(t)
+	b.connect("acme")
+	b.receive("ep_a")
+	for i := range 4 {
+		b.post("acme", "p1", fmt.Sprint("Title ", i))
+	}
+	b.publishAll()
+	b.note(outcome(b.due("ep_a", 10)[0], mirror.ParcelFailed, 0))
+	inHand := b.due("ep_a", 10)[0] // v2
+	replay := func(r mirror.Replay, want int) {
+		t.Helper()
+		replayed, err := b.g.Replay(t.Context(), "ep_a", r)
+		b.must(err)
+		if replayed.Queued != want {
+			t.Errorf("%d events are queued instead of %d", replayed.Queued, want)
+		}
+	}
+	replay(mirror.Replay{Failed: true}, 1)
+	b.note(outcome(inHand, mirror.ParcelPending, 0)) // not taken: the older one comes first
+	older := b.due("ep_a", 10)
+	if diff := cmp.Diff([]string{"p1 v1"}, parcels(older)); diff != "" {
+		t.Fatalf("after a try: %s", diff)
+	}
+	b.note(outcome(inHand, mirror.ParcelDelivered, 0))
+	if diff := cmp.Diff([]string{"p1 v1 superseded", "p1 v2 delivered", "p1 v3 pending", "p1 v4 pending"}, b.states("ep_a")); diff != "" {
+		t.Errorf("what was given up: %s", diff)
+	}
+	next := b.due("ep_a", 10)
+	if diff := cmp.Diff([]string{"p1 v3"}, parcels(next)); diff != "" {
+		t.Fatalf("after the delivery: %s", diff)
+	}
+	replay(mirror.Replay{Since: time.Now().Add(-time.Hour)}, 4)
+	b.note(outcome(older[0], mirror.ParcelFailed, 0), outcome(next[0], mirror.ParcelDelivered, 0))
+	if diff := cmp.Diff([]string{"p1 v1 superseded", "p1 v2 superseded", "p1 v3 delivered", "p1 v4 pending"}, b.states("ep_a")); diff != "" {
+		t.Errorf("from a time on: %s", diff)
+	}
+	if diff := cmp.Diff([]string{"p1 v4"}, parcels(b.due("ep_a", 10))); diff != "" {
+		t.Errorf("at the end: %s", diff)
+	}
+	if n := b.count(`SELECT count(*) FROM deliveries WHERE state = 'superseded' AND finished_at IS NULL`); n != 0 {
+		t.Errorf("%d superseded ones will be kept for ever", n)
+	}
+}
+
+// The same where the replay is under way while the delivery is noted.
+func TestReplayMeetsTheDeliveryOfANewerVersion(t *testing.T) {
+	b := setup(t)
+	b.connect("acme")
+	b.receive("ep_a")
+	b.post("acme", "p1", "One")
+	b.post("acme", "p1", "Two")
+	b.publishAll()
+	b.note(outcome(b.due("ep_a", 10)[0], mirror.ParcelFailed, 0))
+	inHand := b.due("ep_a", 10)[0]
+	replay := b.raw.MustBeginTx(t.Context(), nil)
+	defer func() { _ = replay.Rollback() }()
+	replay.MustExecContext(t.Context(), `UPDATE deliveries SET state = 'pending', finished_at = NULL WHERE state = 'failed'`)
+	noting, ctx := errgroup.WithContext(t.Context())
+	noting.Go(func() error {
+		return b.n.NoteParcels(ctx, []mirror.ParcelOutcome{outcome(inHand, mirror.ParcelDelivered, 0)}, nil)
+	})
+	deadline := time.Now().Add(20 * time.Second)
+	for b.count(`
+		SELECT count(*) FROM pg_stat_activity
+		WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%UPDATE deliveries%'`) == 0 {
+		if time.Now().After(deadline) {
+			t.Fatal("the note does not wait for the replay")
+		}
+	}
+	b.must(replay.Commit())
+	b.must(noting.Wait())
+	if diff := cmp.Diff([]string{"p1 v1 superseded", "p1 v2 delivered"}, b.states("ep_a")); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -144,6 +144,55 @@ func TestSupersededVersionOnItsWayIsWaitedFor(t *testing.T) {
 	})
 }
 
+// A replay may make an older version of a job due while a newer one is on its way. Once that is delivered, the older one
+// must not follow it; should it have to be tried again, the older one comes before it.
+func TestReplayedVersionDoesNotFollowANewerOne(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		first  int // what the newer one is answered at first
+		sent   []int64
+		states []string
+	}{
+		"delivered": {200, []int64{2}, []string{"p v1 superseded", "p v2 delivered"}},
+		"refused":   {500, []int64{2, 1, 2}, []string{"p v1 delivered", "p v2 delivered"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s, b := newStore(), newBoards()
+				var tried atomic.Bool
+				b.answer = func(ctx context.Context, _ sent) courier.Result {
+					if tried.Swap(true) {
+						return status(200)
+					}
+					linger(ctx, 10*time.Second)
+					return status(c.first)
+				}
+				s.receive("one")
+				s.publish("one", "p")
+				s.publish("one", "p")
+				s.parcels[0].state = mirror.ParcelFailed
+				r := start(t, s, b)
+				defer r.stop()
+				after(t, time.Second)
+				s.change(func() { s.parcels[0].state, s.parcels[0].next = mirror.ParcelPending, time.Now() })
+				r.wake()
+				after(t, time.Minute)
+				var versions []int64
+				for _, m := range b.messages("one") {
+					versions = append(versions, m.version)
+				}
+				if diff := gocmp.Diff(c.sent, versions); diff != "" {
+					t.Errorf("sent %s", diff)
+				}
+				if diff := gocmp.Diff(c.states, s.states("one")); diff != "" {
+					t.Error(diff)
+				}
+			})
+		})
+	}
+}
+
 func TestEventThatCanBeMadeNoMoreIsGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

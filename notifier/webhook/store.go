@@ -17,7 +17,8 @@ type Store interface {
 	Due(ctx context.Context, rooms []mirror.Room, inHand []int64) ([]mirror.Parcel, error)
 	// NoteParcels writes what came of attempts and what was seen of receivers, in one transaction. A parcel that is not
 	// pending any more, and a receiver that has another revision or is not active, are left as they are. The end of a parcel
-	// makes the next of its job due.
+	// makes the next of its job due, and its delivery supersedes the older ones of its job, those that a replay queued
+	// meanwhile included.
 	NoteParcels(ctx context.Context, outcomes []mirror.ParcelOutcome, changes []mirror.ReceiverChange) error
 	// Backlog counts what waits, for the metrics.
 	Backlog(ctx context.Context) (mirror.Backlog, error)

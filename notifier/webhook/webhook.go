@@ -3,7 +3,8 @@
 // It promises that every delivery that the relay made is sent until the endpoint takes it, by the Standard Webhooks
 // specification: the same webhook-id each time, at least once, and of one job strictly in order. While a delivery waits for
 // another try, the later ones of its job at that endpoint wait behind it, and nothing else does. One that no try in a day
-// could deliver is given up, and its job goes on. An endpoint that took nothing for five days is paused, one that answers
+// could deliver is given up, and its job goes on. No older version is sent once a newer one was delivered, whatever is
+// replayed meanwhile. An endpoint that took nothing for five days is paused, one that answers
 // 410 is disabled; both show in the API, in a metric and in the log.
 //
 // Every endpoint has a slot of its own, and more out of a common pool, so that no slow endpoint delays another. After

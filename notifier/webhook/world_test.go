@@ -140,6 +140,16 @@ func (s *memStore) isBehind(p *memParcel) bool {
 	})
 }
 
+// supersede takes back what waits of the older versions of a job. What was given up stays so here, for who judges the order.
+func (s *memStore) supersede(p *memParcel) {
+	for _, o := range s.parcels {
+		if o.Receiver == p.Receiver && o.Event.Posting == p.Event.Posting && o.Event.Version < p.Event.Version &&
+			o.state == mirror.ParcelPending && !s.disorderly {
+			o.state = mirror.ParcelSuperseded
+		}
+	}
+}
+
 func (s *memStore) NoteParcels(_ context.Context, os []mirror.ParcelOutcome, cs []mirror.ReceiverChange) error {
 	s.mu.Lock()
 	before, down := s.beforeNote, s.down
@@ -165,6 +175,9 @@ func (s *memStore) NoteParcels(_ context.Context, os []mirror.ParcelOutcome, cs 
 		}
 		p.state, p.Tries, p.next = o.State, o.Tries, time.Now().Add(o.Retry)
 		p.log = append(p.log, o.Attempt)
+		if p.state == mirror.ParcelDelivered {
+			s.supersede(p)
+		}
 	}
 	for _, c := range cs {
 		r := s.receivers[c.ID]
