@@ -15,7 +15,10 @@ type edition struct {
 	tag string
 	// changed is when what is shown last changed, rounded up to the second.
 	changed time.Time
-	// modified is what is told as Last-Modified: changed, or earlier where a change may still come that is as old. Zero for
+	// since is from when on a copy is sure to be this version: changed, or later where what is shown may be written in
+	// another way than before.
+	since time.Time
+	// modified is what is told as Last-Modified: since, or earlier where a change may still come that is as old. Zero for
 	// nothing.
 	modified time.Time
 }
@@ -39,7 +42,7 @@ func (v edition) known(c *fiber.Ctx) bool {
 		return false
 	}
 	since, err := http.ParseTime(c.Get(fiber.HeaderIfModifiedSince))
-	return err == nil && !v.changed.After(since)
+	return err == nil && !v.since.After(since)
 }
 
 // namesTag says whether a list of entity tags has one that is weakly the same. What follows a fault in it counts for

@@ -40,8 +40,7 @@ func TestAcceptsGzip(t *testing.T) {
 func TestConditionalRequests(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	at := b.clock.now().Add(-time.Hour)
-	b.clock.add(-2 * time.Hour)
+	at := b.clock.now().Add(time.Hour)
 	f := b.makeFeed()
 	b.clock.add(2 * time.Hour)
 	b.put(manyJobs(t, 1, at)...)
@@ -80,6 +79,31 @@ func TestConditionalRequests(t *testing.T) {
 	}
 }
 
+// Another release may write the same jobs in another way. An entity tag says so, a time does not: whoever asks by time
+// alone is sent the document once after each start.
+func TestStartIsAChangeToThoseWhoAskByTime(t *testing.T) {
+	t.Parallel()
+	b := setup(t) // begins now, long after the last change
+	at := b.clock.now().Add(-time.Hour)
+	b.clock.add(-2 * time.Hour)
+	f := b.makeFeed()
+	b.clock.add(2*time.Hour + time.Minute)
+	b.put(manyJobs(t, 1, at)...)
+	old := b.read(f.Token, "xml", map[string]string{"If-Modified-Since": at.Format(http.TimeFormat)})
+	if old.status != http.StatusOK {
+		t.Fatalf("with a copy from before the start: %d", old.status)
+	}
+	for name, header := range map[string]map[string]string{
+		"the time of that answer": {"If-Modified-Since": old.header.Get("Last-Modified")},
+		"its tag":                 {"If-None-Match": old.header.Get("ETag")},
+		"its tag and an old time": {"If-None-Match": old.header.Get("ETag"), "If-Modified-Since": at.Format(http.TimeFormat)},
+	} {
+		if a := b.read(f.Token, "xml", header); a.status != http.StatusNotModified {
+			t.Errorf("with %s: %d", name, a.status)
+		}
+	}
+}
+
 // Whoever has the Last-Modified of one answer is told of every later change, also of one in the same second or one that
 // is committed late.
 func TestLastModifiedHidesNoChange(t *testing.T) {
@@ -101,8 +125,8 @@ func TestLastModifiedHidesNoChange(t *testing.T) {
 		{"just now, at the second's end", at(1), at(1000), at(1000), at(1000)},
 		{"after an older change that is under way", at(5000), at(1500), at(5000), at(1000)},
 		{"the store cannot tell", at(5000), time.Unix(0, 0), at(5000), time.Time{}},
-		{"never", time.Time{}, at(60_000), at(-90_000), at(-90_000)},
-		{"before the feed was made", at(-100_000), at(60_000), at(-90_000), at(-90_000)},
+		{"never", time.Time{}, at(60_000), at(-90_000), at(0)},
+		{"before the feed was made", at(-100_000), at(60_000), at(-90_000), at(0)},
 	} {
 		got := b.feedEdition(made, feed.JSON, mirror.FeedState{ChangedAt: c.changed, Horizon: c.horizon})
 		if !got.changed.Equal(c.wantChanged) || !got.modified.Equal(c.wantModified) {

@@ -113,9 +113,8 @@ func TestFeedsShowTheOpenJobsInEachFormat(t *testing.T) {
 func TestFeedHeaders(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	at := b.clock.now().Add(-time.Hour)
+	at := b.clock.now().Add(time.Hour)
 	verified := at.Add(30 * time.Minute)
-	b.clock.add(-2 * time.Hour)
 	f := b.makeFeed()
 	b.clock.add(2 * time.Hour)
 	b.put(manyJobs(t, 2, at)...)

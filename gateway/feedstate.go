@@ -84,12 +84,19 @@ func (s *feedStates) remember(id string, k knownState) {
 // A change within the second of the latest one, or one that is committed late, must not hide behind an equal time. So the
 // time of the latest change is rounded up, and told as Last-Modified only once every later change is sure to round to a
 // later second; until then an earlier second is told, which makes a client fetch once more than needed.
+//
+// A time tells nothing of an upgrade or another address, which change the bytes of jobs that stay the same. So a copy from
+// before this process began counts for nothing where the client asks by time alone: it is sent once more.
 func (g *Gateway) feedEdition(f mirror.Feed, format feed.Format, s mirror.FeedState) edition {
 	v := edition{changed: roundUp(s.ChangedAt)}
 	if created := roundUp(f.CreatedAt); v.changed.Before(created) {
 		v.changed = created
 	}
-	v.modified = v.changed
+	v.since = v.changed
+	if v.since.Before(g.began) {
+		v.since = g.began
+	}
+	v.modified = v.since
 	// Nothing may be told that is later than the answer's Date, which is the server's clock as it was up to a second ago.
 	for _, latest := range []time.Time{s.Horizon, g.opts.Now().Add(-time.Second)} {
 		if latest = latest.Truncate(time.Second); latest.Before(v.modified) {

@@ -119,6 +119,8 @@ type Gateway struct {
 
 	feedStates  *feedStates
 	feedReaders *feedReaders
+	// began is when this process began to write feeds as it does, rounded up to the second.
+	began time.Time
 }
 
 // New checks the options, all faults together, and returns a Gateway that is to be Run.
@@ -147,6 +149,7 @@ func New(o Options) (*Gateway, error) {
 	g.heart = pulse.New(o.Heart, "gateway", o.Logger)
 	g.feedStates = newFeedStates(o.Feeds.FeedState, o.Now)
 	g.feedReaders = newFeedReaders()
+	g.began = roundUp(o.Now())
 	m.declare(g.routes())
 	return g, nil
 }
