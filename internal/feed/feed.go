@@ -15,7 +15,7 @@ import (
 )
 
 // Revision rises with every change of what this package writes, since a reader's copy of unchanged jobs is outdated then.
-const Revision = 1
+const Revision = 2
 
 // Format is a way to write jobs down.
 type Format string

@@ -67,11 +67,12 @@ func full() events.Job {
 		},
 		WorkplaceType: "Hybrid", EmploymentType: "FullTime",
 		Pay: &events.Pay{Summary: "€151K – €231K", Tiers: []events.PayTier{{Components: []events.PayComponent{
-			{Type: "Bonus", Interval: "1 YEAR", Currency: "EUR", Min: &low},
+			{Type: "Salary", Interval: "1 YEAR", Currency: "EUR", Min: &low},
 			{Type: "Salary", Interval: "1 YEAR", Currency: "EUR", Min: &low, Max: &high},
 		}}}},
 		JobURL: "https://jobs.example/acme/1?a=1&b=2", PublishedOn: &date, UpdatedAt: &updated, ApplicationDeadline: &deadline,
-		JSONLD: json.RawMessage(`{"@type":"JobPosting"}`),
+		JSONLD: json.RawMessage(`{"@type":"JobPosting","baseSalary":{"@type":"MonetaryAmount","currency":"EUR",` +
+			`"value":{"@type":"QuantitativeValue","minValue":151000,"maxValue":231000.50,"unitText":"YEAR"}}}`),
 	}
 }
 
@@ -203,27 +204,37 @@ func TestCountryCode(t *testing.T) {
 	}
 }
 
+// The salary is that of the JSON-LD, so that a board which reads both is told one thing.
 func TestSalary(t *testing.T) {
 	t.Parallel()
-	low, high := json.Number("20"), json.Number("25")
-	pay := func(c events.PayComponent) *events.Pay {
-		return &events.Pay{Summary: "in words", Tiers: []events.PayTier{{Components: []events.PayComponent{c}}}}
+	amount := func(currency, value string) string {
+		return `{"baseSalary":{"currency":"` + currency + `","value":` + value + `}}`
 	}
-	for want, p := range map[string]*events.Pay{
-		"":                      nil,
-		"GBP 20 - 25 per hour":  pay(events.PayComponent{Type: "Salary", Interval: "1 HOUR", Currency: "GBP", Min: &low, Max: &high}),
-		"GBP 20 per month":      pay(events.PayComponent{Type: "Salary", Interval: "1 MONTH", Currency: "GBP", Min: &low, Max: &low}),
-		"GBP 25 per week":       pay(events.PayComponent{Type: "Salary", Interval: "1 WEEK", Currency: "GBP", Max: &high}),
-		"in words":              pay(events.PayComponent{Type: "Salary", Interval: "2 WEEK", Currency: "GBP", Min: &low}),
-		"in words, without any": {Summary: "in words, without any"},
+	for ld, want := range map[string]string{
+		amount("GBP", `{"minValue":20,"maxValue":25.50,"unitText":"HOUR"}`): "GBP 20 - 25.50 per hour",
+		amount("GBP", `{"value":20,"unitText":"MONTH"}`):                    "GBP 20 per month",
+		amount("GBP", `{"minValue":20,"unitText":"DAY"}`):                   "GBP 20 per day",
+		amount("GBP", `{"maxValue":25,"unitText":"WEEK"}`):                  "GBP 25 per week",
+		amount("GBP", `{"unitText":"YEAR"}`):                                "in words",
+		amount("", `{"value":20,"unitText":"YEAR"}`):                        "in words",
+		amount("GBP", `{"value":20}`):                                       "in words",
+		`{"@type":"JobPosting"}`:                                            "in words",
+		`null`:                                                              "in words",
 	} {
 		j := full()
-		j.Pay = p
+		j.JSONLD, j.Pay.Summary = json.RawMessage(ld), "in words"
 		var got source
 		parse(t, write(t, feed.XML, j), &got)
 		if got.Jobs[0].Salary != want {
-			t.Errorf("%q instead of %q", got.Jobs[0].Salary, want)
+			t.Errorf("%s: %q instead of %q", ld, got.Jobs[0].Salary, want)
 		}
+	}
+	j := full()
+	j.JSONLD, j.Pay = json.RawMessage(`{}`), nil
+	var got source
+	parse(t, write(t, feed.XML, j), &got)
+	if got.Jobs[0].Salary != "" {
+		t.Errorf("without pay: %q", got.Jobs[0].Salary)
 	}
 }
 

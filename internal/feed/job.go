@@ -21,6 +21,7 @@ type job struct {
 	WorkplaceType   string     `json:"workplace_type"`
 	EmploymentType  string     `json:"employment_type"`
 	Pay             *pay       `json:"pay"`
+	JSONLD          jsonLD     `json:"json_ld"`
 	JobURL          string     `json:"job_url"`
 	PublishedOn     *string    `json:"published_on"`
 	UpdatedAt       *time.Time `json:"updated_at"`
@@ -59,57 +60,45 @@ func (l location) country() string {
 
 type pay struct {
 	Summary string `json:"summary"`
-	Tiers   []struct {
-		Components []component `json:"components"`
-	} `json:"tiers"`
 }
 
-type component struct {
-	Type     string       `json:"type"`
-	Interval string       `json:"interval"`
-	Currency string       `json:"currency"`
-	Min      *json.Number `json:"min"`
-	Max      *json.Number `json:"max"`
+// jsonLD is what is read of a job's schema.org JobPosting.
+type jsonLD struct {
+	BaseSalary *struct {
+		Currency string `json:"currency"`
+		Value    struct {
+			Value *json.Number `json:"value"`
+			Min   *json.Number `json:"minValue"`
+			Max   *json.Number `json:"maxValue"`
+			Unit  string       `json:"unitText"`
+		} `json:"value"`
+	} `json:"baseSalary"`
 }
 
-// intervals are the spans of pay that boards understand, as Ashby names them.
-var intervals = map[string]string{
-	"1 HOUR": "hour", "1 DAY": "day", "1 WEEK": "week", "1 MONTH": "month", "1 YEAR": "year",
+// salary is "EUR 151000 - 231000 per year" where the job's JSON-LD has an amount, so that both say the same, else the
+// employer's own words, which boards understand less often.
+func (j job) salary() string {
+	if s := j.JSONLD.salary(); s != "" || j.Pay == nil {
+		return s
+	}
+	return j.Pay.Summary
 }
 
-// salary is "EUR 151000 - 231000 per year" of the first salary that can be said so, else the employer's own words, which
-// boards understand less often.
-func (p *pay) salary() string {
-	if p == nil {
+func (d jsonLD) salary() string {
+	s := d.BaseSalary
+	if s == nil || s.Currency == "" || s.Value.Unit == "" {
 		return ""
 	}
-	for _, t := range p.Tiers {
-		for _, c := range t.Components {
-			if s := c.salary(); s != "" {
-				return s
-			}
+	var amounts []string
+	for _, n := range []*json.Number{s.Value.Value, s.Value.Min, s.Value.Max} {
+		if n != nil {
+			amounts = append(amounts, n.String())
 		}
 	}
-	return p.Summary
-}
-
-func (c component) salary() string {
-	per := intervals[c.Interval]
-	if c.Type != "Salary" || per == "" || c.Currency == "" {
+	if len(amounts) == 0 {
 		return ""
 	}
-	var amount string
-	switch {
-	case c.Min != nil && c.Max != nil && *c.Min != *c.Max:
-		amount = c.Min.String() + " - " + c.Max.String()
-	case c.Min != nil:
-		amount = c.Min.String()
-	case c.Max != nil:
-		amount = c.Max.String()
-	default:
-		return ""
-	}
-	return c.Currency + " " + amount + " per " + per
+	return s.Currency + " " + strings.Join(amounts, " - ") + " per " + strings.ToLower(s.Value.Unit)
 }
 
 func read(j Job) (job, error) {

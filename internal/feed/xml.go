@@ -94,7 +94,7 @@ func (d *xmlDocument) job(j Job) error {
 	out := xmlJob{
 		Title: verbatim(in.Title), Date: verbatim(in.published(j.ChangedAt)), RequisitionID: verbatim(in.JobID),
 		URL: verbatim(in.JobURL), Company: verbatim(in.EmployerName), Description: verbatim(in.DescriptionHTML),
-		Salary: verbatim(in.Pay.salary()), JobType: verbatim(jobType(in.EmploymentType)),
+		Salary: verbatim(in.salary()), JobType: verbatim(jobType(in.EmploymentType)),
 		Category: verbatim(strings.Join(in.DepartmentPath, " / ")), RemoteType: verbatim(remoteType(in.WorkplaceType)),
 		LastActivity: verbatim(changed.UTC().Format(time.RFC3339)),
 	}
