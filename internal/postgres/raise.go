@@ -45,7 +45,7 @@ func raiseConnection(ctx context.Context, tx *sqlx.Tx, p mirror.Place) error {
 	if err := tx.SelectContext(ctx, &rows, `
 		SELECT c.event_version, k.type, k.data
 		FROM connections c
-		JOIN connection_events k ON k.connection_id = c.id
+		JOIN `+connectionStates+` k ON k.connection_id = c.id
 		WHERE c.id = $1
 		FOR UPDATE OF c`, p.Connection); err != nil || len(rows) == 0 {
 		return err
