@@ -133,3 +133,32 @@ func (k *boardKeeper) boardError(part, doing string, err error) error {
 	k.metrics.failures.WithLabelValues(part).Inc()
 	return fmt.Errorf("%s: %w", doing, err)
 }
+
+// replayBoards has all boards begin anew and forget the versions that they know, because the stream showed versions or jobs
+// that the database does not: somebody else wrote them, or the database was set back to an older copy. Where its jobs come
+// again, they begin with version 1, which a board that has seen a higher one would pass over. The keeper makes the
+// consumers.
+func (n *Notifier) replayBoards(ctx context.Context) error {
+	if n.BoardStore == nil {
+		return nil
+	}
+	const doing = "having boards begin anew"
+	consumers, err := n.Bus.BoardConsumers(ctx)
+	if err != nil {
+		n.metrics.failures.WithLabelValues(failureBus).Inc()
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	// A database that was set back counts replays from there as well; a board must see another number than it knows.
+	highest := 0
+	for _, c := range consumers {
+		highest = max(highest, c.Replay)
+	}
+	boards, err := n.BoardStore.ReplayAll(ctx, highest)
+	if err != nil {
+		n.metrics.failures.WithLabelValues(failureStore).Inc()
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	n.Logger.WarnContext(ctx, "stream told what the database does not know; all boards begin anew with a snapshot",
+		"stream", bus.StreamJobs, "subscribers", boards)
+	return nil
+}
