@@ -165,13 +165,14 @@ func TestConsumersOfNobodyAreRemoved(t *testing.T) {
 	restored := ahead // the row comes from an older copy of the database
 	restored.Replay, restored.MadeAt = 3, &now
 	m, r := keeping(t, b, newStore(t), kept, rotated, revoked, restored)
-	stands(t, b, "only what has a row is there", kept.User()+" 1", rotated.User()+" 1", restored.User()+" 4")
-	if got := m.get(kept.ID); got.Replay != 1 {
-		t.Errorf("the row of one that is well: %+v", got)
+	// A row behind its consumer means that boards know more than the database: all get a number that none has seen.
+	stands(t, b, "only what has a row is there", kept.User()+" 8", rotated.User()+" 8", restored.User()+" 8")
+	if got := m.get(kept.ID); got.Start.Kind != mirror.StartSnapshot {
+		t.Errorf("the row of one that was well: %+v", got)
 	}
 	bustest.Eventually(t, "it is counted", func() bool {
 		return r.metric(t, "ashbridge_relay_board_consumers_removed_total") >= 3 &&
-			r.metric(t, "ashbridge_relay_board_consumers_finished_total") == 1
+			r.metric(t, "ashbridge_relay_board_consumers_finished_total") >= 3
 	})
 }
 
