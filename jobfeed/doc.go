@@ -98,8 +98,9 @@
 //     handed over again.
 //
 // A reader of the stream whose database was put back to an older copy, together with its positions, goes on from there.
-// Where Ashbridge's own database was put back to an older copy, its versions are counted again from there, and boards
-// would take new events for known ones: ask for a replay of every subscriber, or call Reset.
+// Where Ashbridge's own database was put back to an older copy, its versions are counted again from there. Ashbridge sees
+// that by the stream, and has every consumer begin anew with another number of replays; a reader of the stream that has no
+// such consumer would take new events for known ones: call Reset.
 //
 // Jobs that were closed for 90 days leave the stream. A board that was away for longer begins with an empty store.
 package jobfeed

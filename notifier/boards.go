@@ -111,12 +111,14 @@ func (k *boardKeeper) mend(ctx context.Context, s mirror.Subscriber, is bool) er
 }
 
 // remove removes a consumer that no row stands for: of a subscriber that was revoked or has another generation, or whose row
-// is gone or older because the database was restored from a copy.
+// is gone. One that is ahead of its row shows that the database was set back to an older copy.
 func (k *boardKeeper) remove(ctx context.Context, c bus.BoardConsumer) error {
 	s, err := k.BoardStore.Subscriber(ctx, c.Subscriber)
 	switch {
 	case err == nil && s.RevokedAt == nil && s.User() == c.Name && s.Replay >= c.Replay:
 		return nil // made in this moment
+	case err == nil && s.RevokedAt == nil && s.User() == c.Name:
+		return k.replayBoards(ctx)
 	case err != nil && !errors.Is(err, mirror.ErrNotFound):
 		return k.boardError(failureStore, "reading a subscriber", err)
 	}
@@ -132,4 +134,33 @@ func (k *boardKeeper) remove(ctx context.Context, c bus.BoardConsumer) error {
 func (k *boardKeeper) boardError(part, doing string, err error) error {
 	k.metrics.failures.WithLabelValues(part).Inc()
 	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// replayBoards has all boards begin anew and forget the versions that they know, because NATS showed versions, jobs or
+// replays that the database does not know: somebody else wrote them, or the database was set back to an older copy. Where its
+// jobs come again, they begin with version 1, which a board that has seen a higher one would pass over. The keeper makes the
+// consumers.
+func (n *Notifier) replayBoards(ctx context.Context) error {
+	if n.BoardStore == nil {
+		return nil
+	}
+	const doing = "having boards begin anew"
+	consumers, err := n.Bus.BoardConsumers(ctx)
+	if err != nil {
+		n.metrics.failures.WithLabelValues(failureBus).Inc()
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	// A database that was set back counts replays from there as well; a board must see another number than it knows.
+	highest := 0
+	for _, c := range consumers {
+		highest = max(highest, c.Replay)
+	}
+	boards, err := n.BoardStore.ReplayAll(ctx, highest)
+	if err != nil {
+		n.metrics.failures.WithLabelValues(failureStore).Inc()
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	n.Logger.WarnContext(ctx, "NATS told what the database does not know; all boards begin anew with a snapshot",
+		"stream", bus.StreamJobs, "subscribers", boards)
+	return nil
 }

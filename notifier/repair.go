@@ -42,9 +42,31 @@ func (c *comparison) repair(ctx context.Context, strangers map[string]bool) erro
 }
 
 func (p *repairing) act(ctx context.Context, strangers map[string]bool) error {
+	anew := len(strangers) > 0 || len(p.raise) > 0
+	if anew {
+		// Before the stream forgets why, in case that this process ends here.
+		if err := p.replayBoards(ctx); err != nil {
+			return err
+		}
+	}
 	if err := p.outbid(ctx); err != nil {
 		return err
 	}
+	if err := p.clean(ctx, strangers); err != nil {
+		return err
+	}
+	if anew {
+		// Once more, since a board may have begun anew with what is gone only now.
+		if err := p.replayBoards(ctx); err != nil {
+			return err
+		}
+	}
+	p.count()
+	return p.publishMissing(ctx)
+}
+
+// clean removes what may not stay.
+func (p *repairing) clean(ctx context.Context, strangers map[string]bool) error {
 	for subject, place := range p.places {
 		if place.Hole == 0 || p.spoiled[subject] {
 			continue
@@ -63,8 +85,7 @@ func (p *repairing) act(ctx context.Context, strangers map[string]bool) error {
 			delete(p.places, subject)
 		}
 	}
-	p.count()
-	return p.publishMissing(ctx)
+	return nil
 }
 
 // outbid has Postgres give versions above those that the stream shows, and removes what it shows: no event may stand

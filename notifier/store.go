@@ -75,4 +75,7 @@ type BoardStore interface {
 	ActiveSubscribers(ctx context.Context) ([]mirror.Subscriber, error)
 	// Subscriber returns one, revoked ones too. mirror.ErrNotFound.
 	Subscriber(ctx context.Context, id string) (mirror.Subscriber, error)
+	// ReplayAll has the consumers of all that are not revoked begin anew with a snapshot, each with a number of replays above
+	// its own and above the one given, and returns how many they are.
+	ReplayAll(ctx context.Context, above int) (int, error)
 }

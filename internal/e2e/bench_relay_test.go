@@ -29,7 +29,7 @@ const (
 
 // BenchmarkRelayBacklog measures, in one run, what this machine's NATS takes in atomic batches of 1,000, each fsynced,
 // and how much of that is left when the same messages come out of Postgres: read from the outbox, published, the rows
-// deleted and each job's place noted. Once with small events, and once with descriptions of 5 KB.
+// deleted and the stream's state noted. Once with small events, and once with descriptions of 5 KB.
 func BenchmarkRelayBacklog(b *testing.B) {
 	for name, padding := range map[string]int{"small": 0, "5KB": 5000} {
 		b.Run(name, func(b *testing.B) {

@@ -124,7 +124,7 @@ func (n Notifier) latestConnections(ctx context.Context, after *latestCursor, li
 	err := n.db.x.SelectContext(ctx, &rows, `
 		SELECT k.connection_id, '' AS posting_id, k.version, k.event_id, NULL AS hash,
 			o.event_id IS NOT NULL AS waiting
-		FROM connection_events k
+		FROM `+connectionStates+` k
 		LEFT JOIN outbox o ON o.event_id = k.event_id
 		WHERE k.connection_id = ANY ($1)
 		ORDER BY k.connection_id`, textArray(ids))

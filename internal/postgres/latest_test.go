@@ -67,6 +67,45 @@ func TestLatest(t *testing.T) {
 	}
 }
 
+// A program from before connection_events wrote a connection's events: the later one is known all the same, told in a
+// repair, raised, and kept when the log forgets it.
+func TestLatestOfAnOlderProgram(t *testing.T) {
+	b := setup(t)
+	b.connect("acme", "beta")
+	change := func(status mirror.Status, reason string) {
+		t.Helper()
+		for _, id := range []string{"acme", "beta"} {
+			_, err := b.setStatus(id, status, reason)
+			b.must(err)
+		}
+	}
+	change(mirror.StatusDegraded, "Ashby is slow.")
+	b.exec(`CREATE TABLE before AS SELECT * FROM connection_events WHERE connection_id = 'acme'`)
+	change(mirror.StatusActive, "")
+	b.exec(`DELETE FROM connection_events`)
+	b.exec(`INSERT INTO connection_events SELECT * FROM before`)
+	of := []mirror.Place{{Connection: "acme"}, {Connection: "beta"}}
+	told := func(when, want string) {
+		t.Helper()
+		b.publishAll()
+		var got []string
+		for _, l := range b.latest(10) {
+			got = append(got, fmt.Sprintf("%s v%d", l.Connection, l.Version))
+		}
+		history, err := b.n.History(t.Context(), of, 1)
+		b.must(err)
+		if text := fmt.Sprint(got, names(history)); text != want {
+			t.Errorf("%s: %s, want %s", when, text, want)
+		}
+	}
+	told("beside it", "[acme v2 beta v2] [acme/ v2 connection.recovered beta/ v2 connection.recovered]")
+	b.must(b.n.Raise(t.Context(), []mirror.Place{{Connection: "beta", Version: 6}}))
+	told("raised", "[acme v2 beta v7] [acme/ v2 connection.recovered beta/ v7 connection.recovered]")
+	b.must(b.db.Maintain(t.Context()))
+	b.exec(`DELETE FROM events`)
+	told("forgotten by the log", "[acme v2 beta v7] [acme/ v2 connection.recovered beta/ v7 connection.recovered]")
+}
+
 func TestPendingLeavesOutWhatIsInWork(t *testing.T) {
 	b := setup(t)
 	b.connect("acme")

@@ -56,7 +56,7 @@ func (n Notifier) History(ctx context.Context, of []mirror.Place, keep int) ([]m
 		SELECT 0, k.event_id, k.created_at, k.connection_id, '', k.version, k.type, k.data, FALSE, '', NULL, NULL,
 			NULL, ''
 		FROM object o
-		JOIN connection_events k ON k.connection_id = o.connection AND o.posting = ''
+		JOIN `+connectionStates+` k ON k.connection_id = o.connection AND o.posting = ''
 		WHERE NOT EXISTS (SELECT FROM events e WHERE e.created_at = k.created_at AND e.id = k.event_id)
 		ORDER BY connection_id, posting_id, version`,
 		textArray(connections), textArray(postings), keep, mirror.ClosedKept.Seconds()); err != nil {

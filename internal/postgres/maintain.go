@@ -28,6 +28,7 @@ const (
 func (d *DB) Maintain(ctx context.Context) error {
 	return errors.Join(
 		d.inTx(ctx, "making event partitions", func(tx *sqlx.Tx) error { return makeEventPartitions(ctx, tx) }),
+		d.keepStates(ctx), // of what goes next
 		d.dropEventPartitions(ctx),
 		d.purgeInbox(ctx),
 		d.purgeRuns(ctx),

@@ -133,3 +133,67 @@ func TestMigrationsKeepWhatIsThere(t *testing.T) {
 		ON CONFLICT (connection_id) DO NOTHING`)
 	keeps()
 }
+
+// Which jobs have left the stream, and the latest event of a connection, are carried into the columns and the table that
+// replaced a job's place in the stream, and back. The program before it writes on beside them.
+func TestMigrationOfTheStreamsAudit(t *testing.T) {
+	t.Parallel()
+	url := localtest.Database(t)
+	raw := rawDB(t, url)
+	provider, err := goose.NewProvider(goose.DialectPostgres, raw.DB, migrations.FS, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bundle{T: t, raw: raw}
+	to := func(version int64) {
+		t.Helper()
+		if _, err := provider.DownTo(t.Context(), version); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := provider.UpTo(t.Context(), version); err != nil {
+			t.Fatal(err)
+		}
+	}
+	to(6)
+	// Postings are called by what they are: open or closed, long ago or lately, and in the stream (1) or not (0).
+	b.exec(`
+		INSERT INTO connections (id, part, employer_ref, employer_name, status, modules, poll_interval_s, report, webhook_token,
+			event_version)
+		SELECT c, 1, c, 'Acme', 'active', '{jobs}', 3600, '{}', c, 2 FROM unnest('{acme,silent}'::text[]) AS c;
+		CREATE TABLE events_all PARTITION OF events DEFAULT;
+		INSERT INTO events (id, created_at, connection_id, version, type, data)
+		SELECT gen_random_uuid(), now(), 'acme', v, 'connection.' || v, '{}' FROM unnest('{1,2}'::bigint[]) AS v;
+		INSERT INTO events (id, created_at, connection_id, posting_id, version, type, data)
+		VALUES (gen_random_uuid(), now(), 'acme', 'open-now-1', 3, 'job.updated', '{}');
+		INSERT INTO stream_state (stream, created_at, last_seq) VALUES ('JOBS', now(), 7);
+		INSERT INTO listings (connection_id, posting_id, state, version, job, hash, translator, changed_at, observed_at, event_id,
+			event_created_at, updated_at, stream_seq)
+		SELECT 'acme', state || '-' || since || '-' || seq, state, 3, '{}', 'h', 't', at, at, gen_random_uuid(), at, at, seq
+		FROM unnest('{open,closed}'::text[]) AS state, unnest('{0,1}'::bigint[]) AS seq,
+			(VALUES ('now', now() - interval '89 days'), ('then', now() - interval '91 days')) AS age (since, at)`)
+	expect := func(when, query, want string) {
+		t.Helper()
+		var got string
+		b.must(raw.GetContext(t.Context(), &got, query))
+		if got != want {
+			t.Errorf("%s: %s, want %s", when, got, want)
+		}
+	}
+	const left = `SELECT string_agg(posting_id, ' ' ORDER BY posting_id) FROM listings WHERE left_version = version`
+	const places = `SELECT string_agg(posting_id, ' ' ORDER BY posting_id) FROM listings WHERE stream_seq = 0`
+	to(7)
+	expect("left the stream", left, "closed-then-0")
+	expect("did not", `SELECT CAST(count(*) AS text) FROM listings WHERE left_version = 0`, "7")
+	expect("latest events", `
+		SELECT string_agg(concat_ws(' ', connection_id, version, type, data), ', ') FROM connection_events`, "acme 2 connection.2 {}")
+	expect("stream", `SELECT concat_ws(' ', stream, last_seq, messages) FROM stream_state`, "JOBS 7 0")
+
+	// What the program before it goes on writing, and what this one does.
+	b.exec(`UPDATE listings SET stream_seq = 9 WHERE posting_id = 'open-now-0'`)
+	b.exec(`UPDATE listings SET left_version = version WHERE posting_id = 'closed-then-1'`)
+	to(6)
+	expect("not in the stream", places, "closed-then-0 closed-then-1")
+	expect("places", `SELECT CAST(max(stream_seq) AS text) FROM listings`, "9")
+	to(7)
+	expect("left the stream in the end", left, "closed-then-0 closed-then-1")
+}

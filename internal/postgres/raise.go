@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -17,26 +18,44 @@ import (
 // Raise gives each object a version above that of its place: somebody else wrote that version into the stream, or this
 // database was set back to an older copy, and boards that have seen it would pass over ours. Each gets an event of its new
 // version with its present state. What waits in the outbox of it is dropped in that event's favour. Objects that are not
-// there are left out.
+// there are left out. Each connection's are raised in a transaction of their own; after an error, those of some may be
+// raised already, and raising them again does no harm.
 func (n Notifier) Raise(ctx context.Context, places []mirror.Place) error {
-	// Rows are locked in the order in which Apply locks them.
-	places = slices.Clone(places)
-	slices.SortFunc(places, func(a, b mirror.Place) int { return strings.Compare(a.Subject(), b.Subject()) })
-	return n.db.inTx(ctx, "raising versions", func(tx *sqlx.Tx) error {
-		for _, p := range places {
-			raise := raiseListing
-			if p.Posting == "" {
-				raise = raiseConnection
-			}
-			if err := raise(ctx, tx, p); err != nil {
-				return err
-			}
+	of := map[string][]mirror.Place{}
+	for _, p := range places {
+		of[p.Connection] = append(of[p.Connection], p)
+	}
+	for _, connection := range slices.Sorted(maps.Keys(of)) {
+		// Rows are locked in the order in which Apply locks them.
+		some := of[connection]
+		slices.SortFunc(some, func(a, b mirror.Place) int { return strings.Compare(a.Posting, b.Posting) })
+		if err := n.db.inTx(ctx, "raising versions", func(tx *sqlx.Tx) error { return raise(ctx, tx, some) }); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
+}
+
+func raise(ctx context.Context, tx *sqlx.Tx, places []mirror.Place) error {
+	for _, p := range places {
+		one := raiseListing
+		if p.Posting == "" {
+			one = raiseConnection
+		}
+		if err := one(ctx, tx, p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func raiseConnection(ctx context.Context, tx *sqlx.Tx, p mirror.Place) error {
+	// Whatever refers to the connection goes on being written. The state is read once the row is locked: what is joined to a
+	// row that had to be waited for is as old as the statement.
+	if _, err := affected(tx.ExecContext(ctx, `
+		SELECT FROM connections WHERE id = $1 FOR NO KEY UPDATE`, p.Connection)); err != nil {
+		return err
+	}
 	var rows []struct {
 		Version int64       `db:"event_version"`
 		Type    events.Type `db:"type"`
@@ -45,9 +64,8 @@ func raiseConnection(ctx context.Context, tx *sqlx.Tx, p mirror.Place) error {
 	if err := tx.SelectContext(ctx, &rows, `
 		SELECT c.event_version, k.type, k.data
 		FROM connections c
-		JOIN connection_events k ON k.connection_id = c.id
-		WHERE c.id = $1
-		FOR UPDATE OF c`, p.Connection); err != nil || len(rows) == 0 {
+		JOIN `+connectionStates+` k ON k.connection_id = c.id
+		WHERE c.id = $1`, p.Connection); err != nil || len(rows) == 0 {
 		return err
 	}
 	if err := dropWaiting(ctx, tx, p); err != nil {
@@ -81,7 +99,7 @@ func raiseListing(ctx context.Context, tx *sqlx.Tx, p mirror.Place) error {
 			job AS data, TRUE AS from_listing, reason, changed_at, observed_at, verified_at, verified_by
 		FROM listings
 		WHERE connection_id = $1 AND posting_id = $2
-		FOR UPDATE`, p.Connection, p.Posting); err != nil || len(rows) == 0 {
+		FOR NO KEY UPDATE`, p.Connection, p.Posting); err != nil || len(rows) == 0 {
 		return err
 	}
 	if err := dropWaiting(ctx, tx, p); err != nil {
@@ -105,6 +123,16 @@ func raiseListing(ctx context.Context, tx *sqlx.Tx, p mirror.Place) error {
 		UPDATE listings
 		SET version = $3, event_id = CAST($4 AS uuid), event_created_at = $5, updated_at = $5
 		WHERE connection_id = $1 AND posting_id = $2`, p.Connection, p.Posting, row.Version, e.id, at)); err != nil {
+		return err
+	}
+	// The job's history tells why it has this version.
+	if err := mustAffect(1)(tx.ExecContext(ctx, `
+		INSERT INTO job_history (connection_id, posting_id, version, event_id, type, origin, reason, changes, changed_at,
+			observed_at, recorded_at)
+		SELECT connection_id, posting_id, version, event_id, $3, $4, reason, '[]', changed_at, observed_at, $5
+		FROM listings
+		WHERE connection_id = $1 AND posting_id = $2`,
+		p.Connection, p.Posting, string(e.typ), string(events.OriginRepair), at)); err != nil {
 		return err
 	}
 	return appendEntries(ctx, tx, p.Connection, at, []entry{e})

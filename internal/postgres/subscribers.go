@@ -210,6 +210,20 @@ func beginAnew(ctx context.Context, tx *sqlx.Tx, id string, start mirror.Start) 
 		WHERE id = $1`, id, kind, at, seq))
 }
 
+// ReplayAll has the consumers of all subscribers that are not revoked begin anew with a snapshot, each with a number of
+// replays above its own and above the one given, and returns how many they are.
+func (n Notifier) ReplayAll(ctx context.Context, above int) (changed int, err error) {
+	err = n.db.inTx(ctx, "replaying to all subscribers", func(tx *sqlx.Tx) error {
+		var err error
+		changed, err = affected(tx.ExecContext(ctx, `
+			UPDATE subscribers
+			SET replay = GREATEST(replay, $1) + 1, start_kind = $2, start_time = NULL, start_seq = NULL, made_at = NULL
+			WHERE revoked_at IS NULL`, above, mirror.StartSnapshot))
+		return err
+	})
+	return changed, err
+}
+
 // RevokeSubscriber shuts a subscriber out for good. mirror.ErrNotFound, mirror.ErrRevoked.
 func (g Gateway) RevokeSubscriber(ctx context.Context, id string) (mirror.Subscriber, error) {
 	return g.db.changeSubscriber(ctx, "revoking a subscriber", id, func(tx *sqlx.Tx, _ mirror.Subscriber) error {

@@ -137,6 +137,27 @@ func TestAReplayStandsUntilItIsMade(t *testing.T) {
 	}
 }
 
+func TestAllBeginAnew(t *testing.T) {
+	b := setup(t)
+	one, two, three := b.subscribe(1), b.subscribe(2), b.subscribe(3)
+	_, err := b.g.SubscriberMade(t.Context(), one)
+	b.must(err)
+	for range 8 {
+		_, err = b.g.ReplaySubscriber(t.Context(), two.ID, mirror.Start{Kind: mirror.StartSequence, Sequence: 77})
+		b.must(err)
+	}
+	_, err = b.g.RevokeSubscriber(t.Context(), three.ID)
+	b.must(err)
+	if n, err := b.n.ReplayAll(t.Context(), 5); err != nil || n != 2 {
+		t.Errorf("%d begin anew, %v", n, err)
+	}
+	for id, replay := range map[string]int{one.ID: 6, two.ID: 10, three.ID: 1} {
+		if s := b.subscriber(id); s.Replay != replay || s.MadeAt != nil || s.Start.Kind != mirror.StartSnapshot {
+			t.Errorf("want replay %d: %+v", replay, s)
+		}
+	}
+}
+
 func TestARotationKeepsAReplayThatWaits(t *testing.T) {
 	b := setup(t)
 	s := b.subscribe(1)
