@@ -121,10 +121,11 @@ func TestWipedStore(t *testing.T) {
 		got := newSeen()
 		subscribe(t, w.options(durable).Unaudited(), got.handle)
 		bustest.Eventually(t, "the snapshot comes", func() bool { return got.is(w.truth()) })
-		w.srv.Stop()
-		w.srv.Wipe()
-		w.srv.Start()
-		w.rebuild()
+		w.lose(func() {
+			w.srv.Stop()
+			w.srv.Wipe()
+			w.srv.Start()
+		})
 		if durable {
 			w.consumer()
 		}
@@ -155,13 +156,12 @@ func TestTruncatedStore(t *testing.T) {
 		w.srv.Stop()
 		w.srv.Restore(saved)
 		w.srv.Start()
-		bustest.Ready(t, w.bus)
-		info, err := w.bus.JobsInfo(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
 		w.mu.Lock()
-		w.last = info.LastSeq
+		w.insist(func(ctx context.Context) error {
+			info, err := w.bus.JobsInfo(ctx)
+			w.last = info.LastSeq
+			return err
+		})
 		w.send([]bus.Msg{w.log["c/c"][0], w.log["c/b"][1], w.log["c/a"][2]}) // of a job, only the last
 		w.send([]bus.Msg{w.next("c", "d"), w.next("c", "e"), w.next("c", "f")})
 		w.mu.Unlock()

@@ -7,14 +7,17 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/bus/bustest"
 	"github.com/bebitcoiner/ashbridge/jobfeed"
+	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
 var (
@@ -236,12 +239,11 @@ func (tr *trial) fault() {
 // wipe loses everything that NATS had, which Ashbridge then makes again.
 func (tr *trial) wipe() {
 	tr.t.Helper()
-	tr.mu.Lock()
-	tr.srv.Stop()
-	tr.srv.Wipe()
-	tr.srv.Start()
-	tr.mu.Unlock()
-	tr.rebuild()
+	tr.lose(func() {
+		tr.srv.Stop()
+		tr.srv.Wipe()
+		tr.srv.Start()
+	})
 	if tr.kind.durable {
 		tr.consumer()
 	}
@@ -299,6 +301,19 @@ func (tr *trial) settles() bool {
 	return false
 }
 
+// judgeStream says where the stream itself has not the latest of each job: then the test is at fault.
+func (tr *trial) judgeStream() (faults []string) {
+	there := map[string]int64{}
+	err := tr.bus.EachEntry(tr.t.Context(), func(e bus.Entry) { there[e.Subject] = e.Version })
+	for key, version := range tr.truth() {
+		connection, posting, _ := strings.Cut(key, "/")
+		if at := there[events.JobSubject(connection, posting)]; err != nil || at != version {
+			faults = append(faults, fmt.Sprintf("the test is at fault: in the stream %s is at %d, not %d: %v", key, at, version, err))
+		}
+	}
+	return faults
+}
+
 // judge says which promises were broken.
 func (tr *trial) judge(complete bool) []string {
 	tr.db.mu.Lock()
@@ -312,6 +327,7 @@ func (tr *trial) judge(complete bool) []string {
 			}
 		}
 		faults = append(faults, fmt.Sprintf("the board lacks the latest state of %d jobs, or did not acknowledge all", missing))
+		faults = append(faults, tr.judgeStream()...)
 	}
 	allowed := 0
 	if !tr.kind.remembers {

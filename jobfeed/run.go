@@ -71,7 +71,7 @@ func (r *run) read(ctx context.Context) error {
 			return nil //nolint:nilerr // it is asked to end, which is no error
 		}
 		if s != nil {
-			r.close(ctx, s)
+			r.close(ctx, s, errors.Is(err, errStuck) || errors.Is(err, errAnother) || errors.Is(err, errBehind))
 			if s.lasted(began) {
 				failures, refused = 0, time.Time{}
 			}
@@ -181,16 +181,19 @@ func (r *run) reach(ctx context.Context, m Mark) error {
 	return nil
 }
 
-// close ends a session; the next one goes on where it stopped.
-func (r *run) close(ctx context.Context, s *session) {
+// close ends a session; the next one goes on where it stopped. Of one that still answers, what is on its way is awaited: a
+// subscriber would get it again only after a while.
+func (r *run) close(ctx context.Context, s *session, answers bool) {
+	if answers && s.link.nc.IsConnected() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.pace.call)
+		defer cancel()
+		s.end()
+		s.flush(ctx)
+		r.src.detach(ctx, s.link, s.consumer)
+	}
 	r.mu.Lock()
 	r.session = nil
 	r.mu.Unlock()
-	if s.link.nc.IsConnected() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.pace.call)
-		defer cancel()
-		r.src.detach(ctx, s.link, s.consumer)
-	}
 	s.link.close()
 }
 

@@ -117,7 +117,7 @@ func (r *run) windUp(hands context.Context, release context.CancelFunc) {
 	s := r.session
 	r.mu.Unlock()
 	if s != nil {
-		s.end()
+		s.end() // what still comes is given back, too
 	}
 	r.await(s, idle, release)
 	r.lanes.dismiss()
@@ -125,8 +125,7 @@ func (r *run) windUp(hands context.Context, release context.CancelFunc) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(hands), r.pace.call)
 		defer cancel()
 		s.store(ctx)
-		s.flush(ctx)
-		r.close(ctx, s)
+		r.close(ctx, s, true)
 	}
 	release()
 }

@@ -42,6 +42,8 @@ type session struct {
 	again int
 	// got says that a message came.
 	got bool
+	// suspect is when the last message had come as the server was found to have some that did not come.
+	suspect time.Time
 	// ended says that nothing more is asked for; drained is closed once all that was under way has come.
 	ended   bool
 	drained chan struct{}
@@ -212,7 +214,11 @@ func (s *session) probe(ctx context.Context) error {
 	case s.came != came:
 		return nil // it is busy
 	case info.NumPending > 0 && asked > 0 && (!s.src.acknowledges() || info.NumAckPending < s.limit):
-		return fmt.Errorf("%w: %d", errStuck, info.NumPending)
+		if s.suspect.Equal(came) {
+			return fmt.Errorf("%w: %d", errStuck, info.NumPending)
+		}
+		s.suspect = came // the first time, they may be on their way
+		return nil
 	case info.NumPending == 0:
 		s.fresh = 0
 	}
@@ -225,7 +231,7 @@ func (s *session) probe(ctx context.Context) error {
 	return nil
 }
 
-// end asks for nothing more. What is under way still comes, and is given back.
+// end asks for nothing more. What is under way still comes.
 func (s *session) end() {
 	s.mu.Lock()
 	s.ended = true

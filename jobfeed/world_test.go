@@ -151,12 +151,16 @@ func (w *world) missing(ctx context.Context, msgs []bus.Msg) []bus.Msg {
 	return msgs
 }
 
-// rebuild publishes the last versions that a stream kept, after it was lost.
-func (w *world) rebuild() {
+// lose loses the stream, and publishes the versions that it kept before anything newer.
+func (w *world) lose(accident func()) {
 	w.t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	bustest.Ready(w.t, w.bus)
+	accident()
+	w.insist(func(ctx context.Context) error {
+		_, err := w.bus.JobsInfo(ctx)
+		return err
+	})
 	w.last = 0
 	for _, log := range w.log {
 		w.send(log[max(0, len(log)-bus.KeptPerSubject):])
@@ -185,30 +189,50 @@ func (w *world) consumer(change ...func(*jetstream.ConsumerConfig)) {
 	for _, c := range change {
 		c(&cfg)
 	}
-	bustest.Ready(w.t, w.bus)
-	_, err := w.bus.JetStream().CreateConsumer(context.Background(), bus.StreamJobs, cfg)
-	if err != nil {
-		w.t.Fatal(err)
+	w.insist(func(ctx context.Context) error {
+		_, err := w.bus.JetStream().CreateConsumer(ctx, bus.StreamJobs, cfg)
+		return err
+	})
+}
+
+// insist repeats what fails because the server was restarted a moment ago.
+func (w *world) insist(do func(ctx context.Context) error) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		_ = w.bus.WaitReady(ctx)
+		err := do(ctx)
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			w.t.Fatal(err)
+		}
 	}
 }
 
 func (w *world) deleteConsumer() {
 	w.t.Helper()
-	bustest.Ready(w.t, w.bus)
-	err := w.bus.JetStream().DeleteConsumer(context.Background(), bus.StreamJobs, board)
-	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		w.t.Fatal(err)
-	}
+	w.insist(func(ctx context.Context) error {
+		err := w.bus.JetStream().DeleteConsumer(ctx, bus.StreamJobs, board)
+		if errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return nil
+		}
+		return err
+	})
 }
 
-func (w *world) consumerInfo() *jetstream.ConsumerInfo {
+func (w *world) consumerInfo() (info *jetstream.ConsumerInfo) {
 	w.t.Helper()
-	bustest.Ready(w.t, w.bus)
-	c, err := w.bus.JetStream().Consumer(context.Background(), bus.StreamJobs, board)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return c.CachedInfo()
+	w.insist(func(ctx context.Context) error {
+		c, err := w.bus.JetStream().Consumer(ctx, bus.StreamJobs, board)
+		if err == nil {
+			info = c.CachedInfo()
+		}
+		return err
+	})
+	return info
 }
 
 // options are those of the board, or of a trusted reader.
