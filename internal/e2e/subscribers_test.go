@@ -214,10 +214,13 @@ func TestBoardsOutliveOutages(t *testing.T) {
 	b.versions = map[string]int64{}
 	b.knows(acme) // the connection came back by itself, and the consumer with a snapshot
 	password := b.doc.Password
-	b.change(http.MethodGet, "", nil)
-	if b.doc.Replay != 1 || b.doc.Status != "active" {
-		t.Errorf("after the loss: %+v", b.doc)
-	}
+	s.eventually("it is noted that the consumer is there", func() error {
+		b.change(http.MethodGet, "", nil)
+		if b.doc.Replay != 1 || b.doc.Status != "active" {
+			return fmt.Errorf("after the loss: %+v", b.doc)
+		}
+		return nil
+	})
 	s.eventually("the list says that nothing waits", func() error {
 		var page struct{ Subscribers []subscriberDoc }
 		s.must(http.StatusOK, http.MethodGet, "/v1/subscribers", nil).decode(t, &page)
