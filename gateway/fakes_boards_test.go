@@ -184,7 +184,10 @@ func (f *fakeBoards) SubscriberMade(_ context.Context, s mirror.Subscriber) (mir
 }
 
 func (f *fakeBoards) SubscriberLost(_ context.Context, s mirror.Subscriber) (mirror.Subscriber, error) {
-	return f.changed(s.ID, func(s *mirror.Subscriber) error { begin(s, mirror.Start{Kind: mirror.StartSnapshot}); return nil })
+	return f.changed(s.ID, func(s *mirror.Subscriber) error {
+		s.Start, s.MadeAt = mirror.Start{Kind: mirror.StartSnapshot}, nil
+		return nil
+	})
 }
 
 func (f *fakeBoards) PutSubscriber(_ context.Context, s mirror.Subscriber) error {

@@ -251,10 +251,13 @@ func TestARotatedSubscriberGoesOn(t *testing.T) {
 	if _, consumer := b.row(s.ID); consumer == nil || consumer.Start.Kind != mirror.StartPrevious {
 		t.Errorf("%+v", consumer)
 	}
-	// Where the old consumer is lost, the new one begins with a snapshot, and says so.
+	// Where the old consumer is lost, the new one begins with a snapshot. Nobody asked for a replay.
 	b.boards.set(func() { clear(b.boards.consumers) })
-	if r = b.change("POST", s.ID+"/rotate", nil); r.Replay != 2 || r.Generation != 3 || r.Status != subscriberActive {
+	if r = b.change("POST", s.ID+"/rotate", nil); r.Replay != 1 || r.Generation != 3 || r.Status != subscriberActive {
 		t.Errorf("%+v", r)
+	}
+	if _, consumer := b.row(s.ID); consumer == nil || consumer.Start.Kind != mirror.StartSnapshot {
+		t.Errorf("%+v", consumer)
 	}
 }
 

@@ -88,14 +88,15 @@
 //     the stream goes back to where it was; and after a jump of versions, and every hour, it compares the last version of
 //     every job in the stream with what it was given, and reads all jobs anew where one is behind.
 //   - The server has messages and does not deliver them: a feed that hears nothing asks every 30 s, and begins anew.
-//   - The consumer is not there: Ashbridge makes it again. The feed waits for it, as it does for the stream.
+//   - The consumer is not there: Ashbridge makes it again, under the same replay number. The feed waits for it, as it does
+//     for the stream, and passes over the versions that it knows.
 //   - NATS refuses the user: after a rotation or revocation it stays so, but while Ashbridge restarts, NATS refuses everybody,
 //     since Ashbridge checks the passwords. Subscribe goes on trying, and returns [ErrRefused] when there was nothing but
 //     refusals for Options.Patience.
 //   - The board stops: the context of Subscribe ends. Handlers that run may finish; what waits is given back, so that the
 //     next process has it at once; acknowledgements and the place in the stream are stored before Subscribe returns.
-//   - A replay was asked for: the feed forgets all versions, through [Positions].Reset, and what the consumer delivers is
-//     handed over again.
+//   - A replay was asked for, or other employers were chosen, and the consumer has another replay number: the feed forgets
+//     all versions, through [Positions].Reset, and what the consumer delivers is handed over again.
 //
 // A reader of the stream whose database was put back to an older copy, together with its positions, goes on from there.
 // Where Ashbridge's own database was put back to an older copy, its versions are counted again from there. Ashbridge sees

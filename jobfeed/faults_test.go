@@ -8,11 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/bus/bustest"
 	"github.com/bebitcoiner/ashbridge/jobfeed"
+	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
 // through gives options that connect by way of a proxy.
@@ -132,6 +134,32 @@ func TestWipedStore(t *testing.T) {
 		w.publish("b", "c")
 		bustest.Eventually(t, "the tail comes", func() bool { return got.is(w.truth()) })
 		got.check(t)
+	})
+}
+
+// Messages that are none of Ashbridge's, such as an answer of the server that somebody had sent to a job's subject, are
+// passed over.
+func TestForeignMessages(t *testing.T) {
+	t.Parallel()
+	bothWays(t, func(t *testing.T, durable bool) {
+		w := newWorld(t)
+		w.consumer()
+		w.publish("a", "b")
+		got := newSeen()
+		subscribe(t, w.options(durable), got.handle)
+		bustest.Eventually(t, "the snapshot comes", func() bool { return got.is(w.truth()) })
+		w.foreign("jobs.v1.c.a", nil)
+		w.foreign("jobs.v1.c.x", nats.Header{events.HeaderVersion: {"-1"}})
+		w.foreign("jobs.v1.c.y", nats.Header{events.HeaderVersion: {"7"}, "Nats-Msg-Id": {"foreign"}})
+		w.publish("a", "c")
+		bustest.Eventually(t, "the tail comes", func() bool { return got.is(w.truth()) })
+		got.check(t)
+		if durable {
+			bustest.Eventually(t, "none of them comes again", func() bool {
+				info := w.consumerInfo()
+				return info.NumPending == 0 && info.NumAckPending == 0
+			})
+		}
 	})
 }
 

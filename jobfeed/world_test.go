@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/bebitcoiner/ashbridge/internal/bus"
@@ -134,6 +135,19 @@ func (w *world) send(msgs []bus.Msg) {
 	}
 }
 
+// foreign stores a message that is no event.
+func (w *world) foreign(subject string, h nats.Header) {
+	w.t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m := &nats.Msg{Subject: subject, Header: h, Data: []byte(`{"stream":"HINTS","seq":1}`)}
+	ack, err := w.bus.JetStream().PublishMsg(context.Background(), m)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.last = ack.Sequence
+}
+
 // missing reads the end of the stream and returns what is not there.
 func (w *world) missing(ctx context.Context, msgs []bus.Msg) []bus.Msg {
 	entries, last, err := w.bus.Tail(ctx, 2000)
@@ -178,7 +192,7 @@ func (w *world) truth() map[string]int64 {
 	return truth
 }
 
-// consumer makes the board's consumer, as Ashbridge does.
+// consumer makes the board's consumer, as Ashbridge does, which keeps the number of replays where NATS had lost it.
 func (w *world) consumer(change ...func(*jetstream.ConsumerConfig)) {
 	w.t.Helper()
 	cfg := jetstream.ConsumerConfig{

@@ -81,11 +81,11 @@ func (k *boardKeeper) look(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// mend makes a consumer what its row says. One that had been made and is not there is lost: its board is told everything
-// once more.
+// mend makes a consumer what its row says. One that had been made and is not there is lost: it begins with a snapshot under
+// the same replay number, so that its board passes over what it knows.
 func (k *boardKeeper) mend(ctx context.Context, s mirror.Subscriber, is bool) error {
-	before := s
-	if !is && s.MadeAt != nil {
+	lost := !is && s.MadeAt != nil
+	if lost {
 		var err error
 		if s, err = k.BoardStore.SubscriberLost(ctx, s); errors.Is(err, mirror.ErrRevoked) {
 			return nil // in this moment
@@ -93,7 +93,6 @@ func (k *boardKeeper) mend(ctx context.Context, s mirror.Subscriber, is bool) er
 			return k.boardError(failureStore, "noting that a consumer is lost", err)
 		}
 	}
-	lost := s.Generation == before.Generation && s.Replay == before.Replay+1
 	after, err := boards.Settle(ctx, k.BoardStore, k.Bus, s)
 	if err != nil {
 		return k.boardError(failureBus, "mending a board's consumer", err)

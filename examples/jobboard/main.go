@@ -81,8 +81,10 @@ func parse(args []string, getenv func(string) string, errOut io.Writer) (config,
 		name, preset, usage string
 	}{
 		{&c.addr, "addr", "127.0.0.1:8070", "`address` to listen on"},
-		{&c.natsURL, "nats-url", "nats://127.0.0.1:4222", "`URL` of Ashbridge's NATS"},
-		{&c.user, "user", "", "the subscriber's `name` at NATS; without it the stream is read directly"},
+		{&c.natsURL, "nats-url", "nats://127.0.0.1:4222", "`URL` of Ashbridge's NATS; without --user it names one that may read the stream, " +
+			"as nats://admin:<password>@127.0.0.1:4222 does with the password in <data>/nats-admin of ashbridge up"},
+		{&c.user, "user", "", "the subscriber's user `name`, from the answer to POST /v1/subscribers; without it the stream is read " +
+			"directly, as the user in --nats-url"},
 		{&c.password, "password", "", "the subscriber's `password`; others on this machine see it, so rather use --password-file"},
 		{&c.passwordFile, "password-file", "", "`file` with the subscriber's password"},
 		{&c.databaseURL, "database-url", "", "Postgres `URL` to keep the jobs in; in memory without it"},

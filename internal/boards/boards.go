@@ -3,8 +3,9 @@
 // the same time.
 //
 // It promises that after Settle returned nil the consumer was there as the row said at that moment, that a board is never
-// left with an older state by whoever was slower, and that a consumer which NATS lost begins anew with a snapshot and a
-// higher replay number. An error leaves nothing that a repetition does not set right.
+// left with an older state by whoever was slower, and that a consumer which NATS lost begins anew with a snapshot. Its replay
+// number stays, as nobody asked for what the board knows already. An error leaves nothing that a repetition does not set
+// right.
 package boards
 
 import (
@@ -26,8 +27,9 @@ type Store interface {
 	// SubscriberMade notes that the consumer is there as s says, unless s is not the present state any more, which is
 	// returned. mirror.ErrNotFound.
 	SubscriberMade(ctx context.Context, s mirror.Subscriber) (mirror.Subscriber, error)
-	// SubscriberLost notes that the consumer of s is gone, so that it begins anew with a snapshot, unless s is not the
-	// present state any more. The present state is returned. mirror.ErrNotFound, mirror.ErrRevoked.
+	// SubscriberLost notes that the consumer of s is gone, so that it is made again with a snapshot under the same replay
+	// number, unless s is not the present state any more. The present state is returned. mirror.ErrNotFound,
+	// mirror.ErrRevoked.
 	SubscriberLost(ctx context.Context, s mirror.Subscriber) (mirror.Subscriber, error)
 }
 

@@ -35,9 +35,8 @@ func (w *world) SubscriberMade(_ context.Context, s mirror.Subscriber) (mirror.S
 
 func (w *world) SubscriberLost(_ context.Context, s mirror.Subscriber) (mirror.Subscriber, error) {
 	w.call("lost")
-	if w.row.SameConsumer(s) {
-		w.row.Replay++
-		w.row.Start = mirror.Start{Kind: mirror.StartSnapshot}
+	if w.row.SameState(s) {
+		w.row.Start, w.row.MadeAt = mirror.Start{Kind: mirror.StartSnapshot}, nil
 	}
 	return w.row, nil
 }
@@ -95,8 +94,28 @@ func TestSettleMakesALostOneAnew(t *testing.T) {
 	w := &world{row: subscriber()}
 	w.row.Generation, w.row.Start = 2, mirror.Start{Kind: mirror.StartPrevious}
 	got, err := boards.Settle(t.Context(), w, w, w.row)
-	if err != nil || got.Replay != 2 || got.MadeAt == nil || w.consumer.Start.Kind != mirror.StartSnapshot {
+	if err != nil || got.Replay != 1 || got.MadeAt == nil || w.consumer.Start.Kind != mirror.StartSnapshot {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// A slow process makes a consumer as it was to begin before it was lost, and comes to know that only afterwards.
+func TestSettleHearsOfALoss(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{"put", "made"} {
+		w := &world{row: subscriber()}
+		w.row.Start = mirror.Start{Kind: mirror.StartSequence, Sequence: 77}
+		stale := w.row
+		w.before = func(call string) {
+			if call == at {
+				w.before = nil
+				w.row.Start = mirror.Start{Kind: mirror.StartSnapshot}
+			}
+		}
+		got, err := boards.Settle(t.Context(), w, w, stale)
+		if err != nil || !got.SameState(w.row) || got.MadeAt == nil || w.consumer.Start.Kind != mirror.StartSnapshot {
+			t.Errorf("at %s: %+v, %v; the consumer is %+v", at, got, err, w.consumer)
+		}
 	}
 }
 

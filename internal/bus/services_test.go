@@ -3,6 +3,7 @@ package bus_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/local/localtest"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 	natsconf "github.com/bebitcoiner/ashbridge/ops/nats"
+	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
 func must(t *testing.T, errs ...error) {
@@ -183,6 +185,53 @@ func TestNoServiceMayDoAnothersWork(t *testing.T) {
 	if info, err := admin.JobsInfo(t.Context()); err != nil || info.LastSeq != 2 || info.Messages != 2 {
 		t.Errorf("JOBS is %+v, %v", info, err)
 	}
+}
+
+// Known, and bounded: who asks the server for something names the subject of the answer, and the server does not look
+// whether he could publish there himself. So gateway and syncer, in the account of the streams, can have its answers stored
+// in JOBS after all. They are no events: boards pass over them, and the relay removes them (TestDamage of package notifier).
+func TestAnswersOfTheServerGetIntoJOBS(t *testing.T) {
+	t.Parallel()
+	g := bustest.StartGuarded(t)
+	admin := bustest.Ready(t, bustest.Connect(t, g.As(natsconf.UserAdmin)))
+	user, _ := g.Board(admin, bustest.NewSubscriber())
+	seq := stock(t, admin, 2, "a.1")
+	for _, c := range []struct{ user, subject, to string }{
+		{natsconf.UserGateway, "$JS.API.STREAM.INFO.JOBS", "jobs.v1.x.0"},
+		{natsconf.UserGateway, "hints.3.a.poll", "jobs.v1.x.1"},
+		{natsconf.UserSyncer, "hints.3.a.poll", "connections.v1.x"},
+	} {
+		i := intrude(t, g.As(c.user))
+		if c.user == natsconf.UserGateway {
+			// Events are not stored once more: their headers say where in the stream they belong.
+			must(t, i.PublishRequest("$JS.API.DIRECT.GET.JOBS", "jobs.v1.x.old", []byte(`{"last_by_subj":"jobs.v1.a.1"}`)),
+				i.PublishRequest("$JS.API.CONSUMER.MSG.NEXT.JOBS."+user, "jobs.v1.x.old", []byte(`{"batch":1}`)))
+		}
+		must(t, i.PublishRequest(c.subject, c.to, nil))
+		bustest.Eventually(t, c.subject+" is answered into JOBS", func() bool {
+			contents, err := admin.Contents(t.Context())
+			return err == nil && contents.Last == seq+1 && contents.Places[c.to].Foreign
+		})
+		seq++
+	}
+	// A service that was taken over can also give a stream of its own a shape that publishes into JOBS what looks like an
+	// event. SECURITY.md says so; the relay outbids or removes it.
+	i := intrude(t, g.As(natsconf.UserGateway))
+	spill := streamConfig(t, admin, bus.StreamSpill)
+	spill.RePublish = &jetstream.RePublish{Source: "spill.a", Destination: "jobs.v1.x.2"}
+	body, err := json.Marshal(spill)
+	must(t, err)
+	answer, err := i.Request("$JS.API.STREAM.UPDATE.SPILL", body, 20*time.Second)
+	if err != nil || bytes.Contains(answer.Data, []byte(`"error"`)) {
+		t.Fatalf("%s, %v", answer.Data, err)
+	}
+	must(t, i.PublishMsg(&nats.Msg{Subject: "spill.a", Data: []byte("{}"), Header: nats.Header{
+		events.HeaderVersion: {"1"}, "Nats-Msg-Id": {"forged"},
+	}}))
+	bustest.Eventually(t, "a forged event is stored", func() bool {
+		contents, err := admin.Contents(t.Context())
+		return err == nil && contents.Places["jobs.v1.x.2"].Version == 1
+	})
 }
 
 // The configuration for a server of one's own is read by that server, from files and with variables as it will be.

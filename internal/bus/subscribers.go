@@ -66,8 +66,9 @@ func subscriberConfig(s mirror.Subscriber) (jetstream.ConsumerConfig, error) {
 	}, nil
 }
 
-// PutSubscriber makes the subscriber's consumer where it is not there, makes it anew where it is an older replay's, and
-// removes those of older generations. A consumer that is newer than s is left alone. Repeating it changes nothing.
+// PutSubscriber makes the subscriber's consumer where it is not there, makes it anew where it is an older replay's, or was
+// begun elsewhere by who had not heard that it is lost, and removes those of older generations. A consumer that is newer than
+// s is left alone. Repeating it changes nothing.
 //
 // mirror.ErrNoConsumer: it is to begin where an older generation's ended, and none is there. ErrNoStream: JOBS is not
 // there. Any other error means that the work may be half done; do it again.
@@ -90,7 +91,7 @@ func (b *Bus) putSubscriber(ctx context.Context, s mirror.Subscriber) error {
 	}
 	info, err := b.consumerInfo(ctx, s.User())
 	switch {
-	case err == nil && replayOf(info.Config.Metadata) >= s.Replay:
+	case err == nil && !isOlder(info.Config, s):
 		return b.dropGenerations(ctx, s.ID, s.Generation)
 	case err == nil:
 		if err := b.deleteConsumer(ctx, s.User()); err != nil {
@@ -99,18 +100,33 @@ func (b *Bus) putSubscriber(ctx context.Context, s mirror.Subscriber) error {
 	case !errors.Is(err, mirror.ErrNoConsumer):
 		return err
 	}
-	if err := b.beginAt(ctx, s, &cfg); err != nil {
+	if err := b.beginAt(ctx, s, &cfg); errors.Is(err, mirror.ErrNoConsumer) {
+		if _, err := b.consumerInfo(ctx, s.User()); err != nil {
+			return err
+		}
+		return nil // another process was faster, and has removed the one before
+	} else if err != nil {
 		return err
 	}
 	_, err = b.js.CreateConsumer(ctx, StreamJobs, cfg)
 	if errors.Is(err, jetstream.ErrConsumerExists) {
-		err = nil // another process was faster
+		return b.putSubscriber(ctx, s) // another process was faster, perhaps with an older state
 	}
 	if err != nil {
 		return consumerError(err)
 	}
 	// Only now: until here, what the older one had acknowledged was nowhere else.
 	return b.dropGenerations(ctx, s.ID, s.Generation)
+}
+
+// isOlder says whether a subscriber's consumer was made by an older state of its row. Of one generation and replay, a row's
+// beginning changes only once, to a snapshot, when the consumer is lost. A place in the stream that was meant before that is
+// another one in the stream that was rebuilt.
+func isOlder(there jetstream.ConsumerConfig, s mirror.Subscriber) bool {
+	if replay := replayOf(there.Metadata); replay != s.Replay {
+		return replay < s.Replay
+	}
+	return s.Start.Kind == mirror.StartSnapshot && there.DeliverPolicy != jetstream.DeliverLastPerSubjectPolicy
 }
 
 // beginAt says where the consumer begins.

@@ -157,6 +157,24 @@ func TestAReplayBeginsAnew(t *testing.T) {
 	}
 }
 
+// A row's beginning becomes a snapshot when its consumer is lost; who has not heard of it may make it as it was to begin
+// before, which is nowhere in the stream that was rebuilt.
+func TestALostConsumerBeginsWithASnapshot(t *testing.T) {
+	t.Parallel()
+	b := bustest.Ready(t, bustest.Connect(t, bustest.StartServer(t).URL()))
+	stock(t, b, 3, "a.1", "a.2")
+	stale := bustest.NewSubscriber()
+	stale.Start = mirror.Start{Kind: mirror.StartSequence, Sequence: 6}
+	lost := stale
+	lost.Start = mirror.Start{Kind: mirror.StartSnapshot}
+	put(t, b, stale)
+	put(t, b, lost)
+	same(t, "some of the snapshot", take(t, b.JetStream(), lost.User(), 1, everything), "a.1.3")
+	put(t, b, stale) // is late, and undoes nothing
+	put(t, b, lost)
+	same(t, "the rest", take(t, b.JetStream(), lost.User(), 10, everything), "a.2.3")
+}
+
 // What the old generation had not acknowledged comes again, what it had does not, and nothing between is skipped.
 func TestARotationLosesNothing(t *testing.T) {
 	t.Parallel()

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/bebitcoiner/ashbridge/jobfeed"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
@@ -210,11 +212,15 @@ func TestBoardsOutliveOutages(t *testing.T) {
 	s.nats.Wipe()
 	s.nats.Start()
 	b.versions = map[string]int64{}
-	b.knows(acme) // the connection came back by itself, and the consumer with another replay number
-	b.s.must(http.StatusOK, http.MethodGet, "/v1/subscribers/"+b.doc.ID, nil).decode(t, &b.doc)
-	if b.doc.Replay < 2 || b.doc.Status != "active" {
-		t.Errorf("after the loss: %+v", b.doc)
-	}
+	b.knows(acme) // the connection came back by itself, and the consumer with a snapshot
+	password := b.doc.Password
+	s.eventually("it is noted that the consumer is there", func() error {
+		b.change(http.MethodGet, "", nil)
+		if b.doc.Replay != 1 || b.doc.Status != "active" {
+			return fmt.Errorf("after the loss: %+v", b.doc)
+		}
+		return nil
+	})
 	s.eventually("the list says that nothing waits", func() error {
 		var page struct{ Subscribers []subscriberDoc }
 		s.must(http.StatusOK, http.MethodGet, "/v1/subscribers", nil).decode(t, &page)
@@ -239,9 +245,7 @@ func TestBoardsOutliveOutages(t *testing.T) {
 		return err
 	})
 
-	password := b.doc.Password
 	b.change(http.MethodDelete, "", nil)
-	b.doc.Password = password
 	if _, err := b.fetch(true); err == nil {
 		t.Error("a revoked board still fetches")
 	}
@@ -260,5 +264,89 @@ func TestBoardsOutliveOutages(t *testing.T) {
 		if bytes.Contains(s.logs.bytes(), []byte(secret)) {
 			t.Error("a secret is in the log")
 		}
+	}
+}
+
+// handed is what the handler of a feed was handed.
+type handed struct {
+	mu       sync.Mutex
+	versions map[string]int64
+	// again are the versions that were no news.
+	again []string
+}
+
+func (h *handed) handle(_ context.Context, e jobfeed.Event) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if e.Version <= h.versions[e.Key()] {
+		h.again = append(h.again, fmt.Sprintf("%s %d after %d", e.Key(), e.Version, h.versions[e.Key()]))
+	}
+	h.versions[e.Key()] = e.Version
+	return nil
+}
+
+// lacks says which job of an employer was not handed over in its latest version.
+func (h *handed) lacks(e employer, truth map[string]message) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for subject, m := range truth {
+		key := strings.ReplaceAll(strings.TrimPrefix(subject, "jobs.v1."), ".", "/")
+		if strings.HasPrefix(key, e.id) && h.versions[key] != m.Version {
+			return fmt.Errorf("%s is at %d instead of %d", key, h.versions[key], m.Version)
+		}
+	}
+	return nil
+}
+
+// TestAFeedPassesOverWhatItKnows has NATS lose its store below a board that runs jobfeed: Ashbridge rebuilds stream and
+// consumer, and the board is told nothing twice.
+func TestAFeedPassesOverWhatItKnows(t *testing.T) {
+	t.Parallel()
+	s, acme := seeded(t, 6, guarded)
+	b := s.subscribe(t, acme)
+	h := &handed{versions: map[string]int64{}}
+	feed, err := jobfeed.Open(t.Context(), jobfeed.Options{URL: b.doc.URL, User: b.doc.User, Password: b.doc.Password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- feed.Subscribe(ctx, h.handle) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := errors.Join(<-ended, feed.Close()); err != nil {
+			t.Errorf("the feed: %v", err)
+		}
+	})
+	told := func(what string) {
+		t.Helper()
+		truth := folded(s.agreed(acme))
+		s.eventually(what, func() error { return h.lacks(acme, truth) })
+	}
+	told("the snapshot is handled")
+	p := first(t, acme.org)
+	acme.org.Retitle(p.ID, "Second title")
+	told("a change is handled")
+
+	s.nats.Stop()
+	s.nats.Wipe()
+	s.nats.Start()
+	s.agreed(acme) // the stream is there again
+	s.eventually("the new consumer has nothing left to tell", func() error {
+		b.change(http.MethodGet, "", nil)
+		if b.doc.Lag == nil || b.doc.Lag.Pending+b.doc.Lag.Unacknowledged > 0 {
+			return fmt.Errorf("%+v", b.doc)
+		}
+		return nil
+	})
+	if b.doc.Replay != 1 {
+		t.Errorf("a loss counts as replay %d", b.doc.Replay)
+	}
+	acme.org.Retitle(p.ID, "Third title")
+	told("a change after the loss is handled")
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.again) > 0 {
+		t.Errorf("handed over again: %q", h.again)
 	}
 }

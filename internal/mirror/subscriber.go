@@ -16,8 +16,8 @@ type Subscriber struct {
 	Employers []string
 	// Generation rises with each new password. The consumer and the credentials of an older one are gone.
 	Generation int
-	// Replay rises each time the consumer begins anew, by request or because NATS lost it, so that a board knows that it
-	// will be told again what it was told before.
+	// Replay rises each time a person has the consumer begin anew, so that a board knows that it is to be told again what
+	// it was told before. It stays where NATS lost the consumer: there the board passes over what it knows.
 	Replay int
 	// Start is where the present consumer began or is to begin.
 	Start Start
@@ -35,6 +35,10 @@ type Start struct {
 	// Time is the first event's earliest time, Sequence its place in the stream; each for its own kind alone.
 	Time     time.Time
 	Sequence uint64
+}
+
+func (s Start) same(other Start) bool {
+	return s.Kind == other.Kind && s.Sequence == other.Sequence && s.Time.Equal(other.Time)
 }
 
 // StartKind says where a consumer begins.
@@ -55,10 +59,19 @@ const (
 // User is the name under which the subscriber logs in at NATS, and that of its consumer.
 func (s Subscriber) User() string { return SubscriberUser(s.ID, s.Generation) }
 
-// SameConsumer says whether two states of a subscriber stand for the same consumer.
+// SameConsumer says whether two states of a subscriber stand for the same consumer. One that was lost has another beginning
+// than before, or the same where that was a snapshot, too.
 func (s Subscriber) SameConsumer(other Subscriber) bool {
-	return s.ID == other.ID && s.Generation == other.Generation && s.Replay == other.Replay &&
+	return s.ID == other.ID && s.Generation == other.Generation && s.Replay == other.Replay && s.Start.same(other.Start) &&
 		(s.RevokedAt == nil) == (other.RevokedAt == nil)
+}
+
+// SameState says, beyond SameConsumer, that both know the consumer as made at the same moment, or as not made yet.
+func (s Subscriber) SameState(other Subscriber) bool {
+	if s.MadeAt == nil || other.MadeAt == nil {
+		return s.SameConsumer(other) && s.MadeAt == other.MadeAt
+	}
+	return s.SameConsumer(other) && s.MadeAt.Equal(*other.MadeAt)
 }
 
 // SubscriberUser is the user of one generation of a subscriber.

@@ -198,16 +198,12 @@ func (g Gateway) RotateSubscriber(ctx context.Context, id string, hash []byte) (
 // ReplaySubscriber has the consumer begin anew. mirror.ErrNotFound, mirror.ErrRevoked.
 func (g Gateway) ReplaySubscriber(ctx context.Context, id string, start mirror.Start) (mirror.Subscriber, error) {
 	return g.db.changeSubscriber(ctx, "replaying to a subscriber", id, func(tx *sqlx.Tx, _ mirror.Subscriber) error {
-		return beginAnew(ctx, tx, id, start)
+		kind, at, seq := startValues(start)
+		return mustAffect(1)(tx.ExecContext(ctx, `
+			UPDATE subscribers
+			SET replay = replay + 1, start_kind = $2, start_time = $3, start_seq = $4, made_at = NULL
+			WHERE id = $1`, id, kind, at, seq))
 	})
-}
-
-func beginAnew(ctx context.Context, tx *sqlx.Tx, id string, start mirror.Start) error {
-	kind, at, seq := startValues(start)
-	return mustAffect(1)(tx.ExecContext(ctx, `
-		UPDATE subscribers
-		SET replay = replay + 1, start_kind = $2, start_time = $3, start_seq = $4, made_at = NULL
-		WHERE id = $1`, id, kind, at, seq))
 }
 
 // ReplayAll has the consumers of all subscribers that are not revoked begin anew with a snapshot, each with a number of
@@ -254,33 +250,38 @@ func (n Notifier) SubscriberMade(ctx context.Context, s mirror.Subscriber) (mirr
 }
 
 func (d *DB) subscriberMade(ctx context.Context, s mirror.Subscriber) (mirror.Subscriber, error) {
+	kind, at, seq := startValues(s.Start)
 	if _, err := affected(d.x.ExecContext(ctx, `
 		UPDATE subscribers
 		SET made_at = clock_timestamp()
-		WHERE id = $1 AND generation = $2 AND replay = $3 AND revoked_at IS NULL AND made_at IS NULL`,
-		s.ID, s.Generation, s.Replay)); err != nil {
+		WHERE id = $1 AND generation = $2 AND replay = $3 AND start_kind = $4 AND start_time IS NOT DISTINCT FROM $5
+			AND start_seq IS NOT DISTINCT FROM $6 AND revoked_at IS NULL AND made_at IS NULL`,
+		s.ID, s.Generation, s.Replay, kind, at, seq)); err != nil {
 		return mirror.Subscriber{}, wrap(ctx, "noting that a consumer was made", err)
 	}
 	return d.subscriber(ctx, s.ID)
 }
 
-// SubscriberLost notes that the consumer of s is gone, so that it begins anew with a snapshot, unless s is not the present
-// state any more. The present state is returned. mirror.ErrNotFound, mirror.ErrRevoked.
+// SubscriberLost notes that the consumer of s is gone, so that it is made again with a snapshot under the same replay
+// number, unless s is not the present state any more. The present state is returned. mirror.ErrNotFound, mirror.ErrRevoked.
 func (g Gateway) SubscriberLost(ctx context.Context, s mirror.Subscriber) (mirror.Subscriber, error) {
 	return g.db.subscriberLost(ctx, s)
 }
 
-// SubscriberLost notes that the consumer of s is gone, so that it begins anew with a snapshot, unless s is not the present
-// state any more. The present state is returned. mirror.ErrNotFound, mirror.ErrRevoked.
+// SubscriberLost notes that the consumer of s is gone, so that it is made again with a snapshot under the same replay
+// number, unless s is not the present state any more. The present state is returned. mirror.ErrNotFound, mirror.ErrRevoked.
 func (n Notifier) SubscriberLost(ctx context.Context, s mirror.Subscriber) (mirror.Subscriber, error) {
 	return n.db.subscriberLost(ctx, s)
 }
 
 func (d *DB) subscriberLost(ctx context.Context, s mirror.Subscriber) (mirror.Subscriber, error) {
 	return d.changeSubscriber(ctx, "noting that a consumer is lost", s.ID, func(tx *sqlx.Tx, present mirror.Subscriber) error {
-		if !present.SameConsumer(s) {
-			return nil
+		if !present.SameState(s) {
+			return nil // another process noted it before, and may have made it already
 		}
-		return beginAnew(ctx, tx, s.ID, mirror.Start{Kind: mirror.StartSnapshot})
+		return mustAffect(1)(tx.ExecContext(ctx, `
+			UPDATE subscribers
+			SET start_kind = 'snapshot', start_time = NULL, start_seq = NULL, made_at = NULL
+			WHERE id = $1`, s.ID))
 	})
 }

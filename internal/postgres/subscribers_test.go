@@ -127,12 +127,30 @@ func TestAReplayStandsUntilItIsMade(t *testing.T) {
 	if present, err = b.g.SubscriberMade(t.Context(), present); err != nil || !present.MadeAt.Equal(*made) {
 		t.Errorf("made twice: %+v, %v", present, err)
 	}
-	lost, err := b.n.SubscriberLost(t.Context(), present)
+}
+
+// A lost consumer is made again under the same replay number, whoever notices it and however often.
+func TestALossIsNoReplay(t *testing.T) {
+	b := setup(t)
+	s := b.subscribe(1)
+	asked, err := b.g.ReplaySubscriber(t.Context(), s.ID, mirror.Start{Kind: mirror.StartSequence, Sequence: 77})
 	b.must(err)
-	if lost.Replay != 5 || lost.MadeAt != nil || lost.Start.Kind != mirror.StartSnapshot {
+	made, err := b.g.SubscriberMade(t.Context(), asked)
+	b.must(err)
+	if present, err := b.n.SubscriberLost(t.Context(), asked); err != nil || present.MadeAt == nil {
+		t.Errorf("one that was made meanwhile is lost: %+v, %v", present, err)
+	}
+	lost, err := b.n.SubscriberLost(t.Context(), made)
+	b.must(err)
+	if lost.Replay != 2 || lost.MadeAt != nil || lost.Start != (mirror.Start{Kind: mirror.StartSnapshot}) {
 		t.Errorf("lost: %+v", lost)
 	}
-	if again, err := b.g.SubscriberLost(t.Context(), present); err != nil || again.Replay != 5 {
+	if late, err := b.g.SubscriberMade(t.Context(), asked); err != nil || late.MadeAt != nil || late.SameConsumer(asked) {
+		t.Errorf("made as it was to begin before the loss: %+v, %v", late, err)
+	}
+	remade, err := b.g.SubscriberMade(t.Context(), lost)
+	b.must(err)
+	if again, err := b.g.SubscriberLost(t.Context(), made); err != nil || !again.SameState(remade) || again.MadeAt == nil {
 		t.Errorf("the same loss twice: %+v, %v", again, err)
 	}
 }
