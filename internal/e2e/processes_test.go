@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -102,7 +101,7 @@ func startProcesses(t testing.TB, options ashbytest.Options, services ...string)
 	t.Cleanup(func() { p.sim.Close(); p.ashby.CloseClientConnections(); p.ashby.Close() })
 	dir := t.TempDir()
 	p.binary = buildBinary(t, dir)
-	p.natsDir, p.natsAddr, p.httpAddr = filepath.Join(dir, "nats"), freeAddr(t), freeAddr(t)
+	p.natsDir, p.natsAddr, p.httpAddr = filepath.Join(dir, "nats"), localtest.FreeAddr(t), localtest.FreeAddr(t)
 	p.natsURL = "nats://" + p.natsAddr
 	p.keyset = filepath.Join(dir, "keyset.json")
 	if _, err := seal.Create(p.keyset); err != nil {
@@ -158,17 +157,6 @@ func buildBinary(t testing.TB, dir string) string {
 	return path
 }
 
-// freeAddr is an address that was free a moment ago.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().String()
-}
-
 func (p *processes) migrate() {
 	p.t.Helper()
 	cmd := exec.CommandContext(p.t.Context(), p.binary, "migrate")
@@ -181,7 +169,7 @@ func (p *processes) migrate() {
 // start starts a service, or "nats", without waiting until it is ready.
 func (p *processes) start(name string) {
 	p.t.Helper()
-	c := &child{done: make(chan struct{}), admin: freeAddr(p.t)}
+	c := &child{done: make(chan struct{}), admin: localtest.FreeAddr(p.t)}
 	// The processes outlive the test's own context: they are ended by the clean-up, NATS last.
 	ctx := context.WithoutCancel(p.t.Context())
 	if name == "nats" {

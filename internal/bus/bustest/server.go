@@ -4,17 +4,14 @@ package bustest
 
 import (
 	"context"
-	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
-	"strconv"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/local"
+	"github.com/bebitcoiner/ashbridge/internal/local/localtest"
 )
 
 // patience is how long a test waits for something that must happen.
@@ -44,35 +41,10 @@ func StartServer(t testing.TB) *Server {
 // NewServer has a port, but runs only from Start on.
 func NewServer(t testing.TB) *Server {
 	t.Helper()
-	addr := freeAddr(t)
+	addr := localtest.FreeAddr(t)
 	s := &Server{t: t, dir: filepath.Join(t.TempDir(), "nats"), addr: addr}
 	t.Cleanup(s.Stop)
 	return s
-}
-
-// Ports of servers lie below those that systems give to connections that go out: one of these could take the port of a
-// server that is stopped for a moment.
-const firstPort, lastPort = 12_000, 32_000
-
-// reserved are the ports that servers of this process have.
-var reserved sync.Map
-
-// freeAddr is an address at which nobody listens.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	for range 1000 {
-		port := firstPort + rand.N(lastPort-firstPort)
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		if _, taken := reserved.LoadOrStore(port, true); taken {
-			continue
-		}
-		if ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", addr); err == nil {
-			_ = ln.Close()
-			return addr
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
 }
 
 // URL is the server's address, the same over restarts.

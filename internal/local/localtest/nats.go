@@ -49,10 +49,9 @@ func NewRestartableNATS(t testing.TB) *RestartableNATS {
 // NewGuardedNATS runs one until the test ends that lets in only whom accounts name.
 func NewGuardedNATS(t testing.TB, accounts *local.Accounts) *RestartableNATS {
 	t.Helper()
-	r := &RestartableNATS{t: t, dir: t.TempDir(), addr: "127.0.0.1:0", accounts: accounts}
+	r := &RestartableNATS{t: t, dir: t.TempDir(), addr: FreeAddr(t), accounts: accounts}
 	t.Cleanup(r.Stop)
 	r.Start()
-	r.addr = r.running.Addr()
 	return r
 }
 
