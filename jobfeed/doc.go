@@ -99,9 +99,10 @@
 //     all versions, through [Positions].Reset, and what the consumer delivers is handed over again.
 //
 // A reader of the stream whose database was put back to an older copy, together with its positions, goes on from there.
-// Where Ashbridge's own database was put back to an older copy, its versions are counted again from there. Ashbridge sees
-// that by the stream, and has every consumer begin anew with another number of replays; a reader of the stream that has no
-// such consumer would take new events for known ones: call Reset.
+// Where Ashbridge's own database was put back to an older copy, jobs that the copy knows go on above the versions that the
+// stream had, and jobs that it does not know are counted from 1 again. Ashbridge sees that by the stream, and has every
+// consumer begin anew with another number of replays; a reader of the stream that has no such consumer would take new
+// events for known ones: call Reset.
 //
 // Jobs that were closed for 90 days leave the stream. A board that was away for longer begins with an empty store.
 package jobfeed
