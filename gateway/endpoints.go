@@ -21,9 +21,6 @@ const (
 	endpointStale = time.Hour
 	// endpointRest is how long the store is left alone after it failed for a token of which a stale answer is there.
 	endpointRest = 3 * time.Second
-	// unknownFresh and unknownMax bound the memory of tokens that do not exist.
-	unknownFresh = 5 * time.Second
-	unknownMax   = 10_000
 	lookupTime   = 2 * time.Second
 )
 
@@ -50,7 +47,7 @@ type endpoints struct {
 
 	mu      sync.Mutex
 	known   map[string]*endpoint // never changed once it is here
-	unknown map[string]time.Time
+	unknown absences
 	flights map[string]*flight
 }
 
@@ -68,7 +65,7 @@ func newEndpoints(
 ) *endpoints {
 	return &endpoints{
 		lookup: lookup, open: open, now: now, metrics: m, known: make(map[string]*endpoint),
-		unknown: make(map[string]time.Time), flights: make(map[string]*flight),
+		unknown: absences{}, flights: make(map[string]*flight),
 	}
 }
 
@@ -86,7 +83,7 @@ func (e *endpoints) find(ctx context.Context, token string) (*endpoint, error) {
 		e.metrics.lookups.WithLabelValues("cached").Inc()
 		return cached, nil
 	}
-	if until, ok := e.unknown[token]; ok && now.Before(until) {
+	if e.unknown.has(token, now) {
 		e.mu.Unlock()
 		e.metrics.lookups.WithLabelValues("cached").Inc()
 		return nil, mirror.ErrNotFound
@@ -202,16 +199,7 @@ func (e *endpoints) forgetUnknown(token string, asked time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.known, token)
-	if len(e.unknown) >= unknownMax {
-		for t, until := range e.unknown {
-			if !asked.Before(until) {
-				delete(e.unknown, t)
-			}
-		}
-	}
-	if len(e.unknown) < unknownMax {
-		e.unknown[token] = asked.Add(unknownFresh)
-	}
+	e.unknown.add(token, asked)
 }
 
 // forget makes the next request ask the store, after a change that was made through this process.

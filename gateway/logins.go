@@ -20,11 +20,8 @@ const (
 	// loginStale is how old one may be that is used because the store does not answer.
 	loginStale = time.Hour
 	// loginRest is how long the store is left alone after it failed.
-	loginRest = 3 * time.Second
-	// loginUnknown and loginUnknownMax bound the memory of users that do not exist.
-	loginUnknown    = 5 * time.Second
-	loginUnknownMax = 10_000
-	loginLookup     = 2 * time.Second
+	loginRest   = 3 * time.Second
+	loginLookup = 2 * time.Second
 	// loginTell is the shortest time between two lines about refused logins.
 	loginTell = time.Second
 )
@@ -59,7 +56,7 @@ type logins struct {
 
 	mu        sync.Mutex
 	known     map[string]credential
-	unknown   map[string]time.Time
+	unknown   absences
 	restUntil time.Time
 	// toldAt is when a refusal was last logged, untold how many were not since.
 	toldAt time.Time
@@ -70,7 +67,7 @@ func newLogins(
 	lookup func(context.Context, string, int) ([]byte, error), now func() time.Time, log *slog.Logger, m *metrics,
 ) *logins {
 	return &logins{
-		lookup: lookup, now: now, log: log, metrics: m, known: make(map[string]credential), unknown: make(map[string]time.Time),
+		lookup: lookup, now: now, log: log, metrics: m, known: make(map[string]credential), unknown: absences{},
 	}
 }
 
@@ -121,13 +118,13 @@ func (l *logins) find(ctx context.Context, user string) (credential, error) {
 	now := l.now()
 	l.mu.Lock()
 	cached, isCached := l.known[user]
-	until, isUnknown := l.unknown[user]
+	isUnknown := l.unknown.has(user, now)
 	resting := now.Before(l.restUntil)
 	l.mu.Unlock()
 	switch {
 	case isCached && now.Sub(cached.readAt) < loginFresh:
 		return cached, nil
-	case isUnknown && now.Before(until):
+	case isUnknown:
 		return credential{}, mirror.ErrNotFound
 	}
 	err := errStoreResting
@@ -153,7 +150,7 @@ func (l *logins) fresh(ctx context.Context, user, id string, generation int, ask
 	switch {
 	case errors.Is(err, mirror.ErrNotFound):
 		delete(l.known, user)
-		l.remember(user, asked)
+		l.unknown.add(user, asked)
 		return credential{}, mirror.ErrNotFound
 	case err != nil:
 		l.restUntil = asked.Add(loginRest)
@@ -167,20 +164,6 @@ func (l *logins) fresh(ctx context.Context, user, id string, generation int, ask
 	}
 	delete(l.unknown, user)
 	return cred, nil
-}
-
-// remember keeps for a moment that a user does not exist; the caller holds the lock.
-func (l *logins) remember(user string, asked time.Time) {
-	if len(l.unknown) >= loginUnknownMax {
-		for u, until := range l.unknown {
-			if !asked.Before(until) {
-				delete(l.unknown, u)
-			}
-		}
-	}
-	if len(l.unknown) < loginUnknownMax {
-		l.unknown[user] = asked.Add(loginUnknown)
-	}
 }
 
 // forget makes the next login of a user ask the store, and have no other answer than the store's, after a change that was

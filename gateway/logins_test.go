@@ -106,7 +106,7 @@ func TestLoginsAreRememberedForAWhile(t *testing.T) {
 	admitted(false, 1, "after it")
 	admitted(false, 0, "unknown is remembered")
 	revoke(nil)
-	b.clock.add(loginUnknown)
+	b.clock.add(unknownFresh)
 	admitted(true, 1, "unknown is forgotten")
 
 	b.boards.set(func() { b.boards.storeDown = mirror.ErrUnavailable })
@@ -125,30 +125,30 @@ func TestLoginsAreRememberedForAWhile(t *testing.T) {
 	b.clock.add(loginRest)
 	admitted(false, 1, "revoked meanwhile")
 	b.boards.set(func() { b.boards.storeDown = mirror.ErrUnavailable })
-	b.clock.add(loginUnknown)
+	b.clock.add(unknownFresh)
 	admitted(false, 1, "revoked, and the store is away again")
 }
 
 func TestStrangersFillNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	for i := range loginUnknownMax + 100 {
+	for i := range unknownMax + 100 {
 		if err := b.login(fmt.Sprintf("sub_%032x-1", i), "x"); !errors.Is(err, mirror.ErrDenied) {
 			t.Fatal(err)
 		}
 	}
-	if n := len(b.logins.unknown); n != loginUnknownMax {
+	if n := len(b.logins.unknown); n != unknownMax {
 		t.Errorf("%d strangers are remembered", n)
 	}
 	if n := strings.Count(b.logs.String(), "login was refused"); n != 1 {
 		t.Errorf("%d lines in no time", n)
 	}
-	b.clock.add(loginUnknown)
+	b.clock.add(unknownFresh)
 	_ = b.login("sub_"+strings.Repeat("f", 32)+"-1", "x")
 	if n := len(b.logins.unknown); n != 1 {
 		t.Errorf("%d strangers are remembered for ever", n)
 	}
-	if !strings.Contains(b.logs.String(), fmt.Sprintf(`"not_logged_before":%d`, loginUnknownMax+99)) {
+	if !strings.Contains(b.logs.String(), fmt.Sprintf(`"not_logged_before":%d`, unknownMax+99)) {
 		t.Error("it is not told how many were not logged")
 	}
 }
