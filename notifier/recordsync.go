@@ -13,14 +13,15 @@ import (
 // resync finds the end of RECORDS. It runs at the beginning of a term, on a new connection and after any doubt about a
 // publish. A stream that is new, or lost something, is filled anew.
 func (r *recordRelay) resync(ctx context.Context) error {
-	info, err := r.info(ctx)
-	if err != nil {
-		return err
-	}
+	// The note is read before the stream: what another relay adds to both in between is then no loss.
 	noted, err := r.RecordStore.StreamStateOf(ctx, bus.StreamRecords)
 	first := errors.Is(err, mirror.ErrNotFound)
 	if err != nil && !first {
 		return r.storeError("reading the noted state of the stream of records", err)
+	}
+	info, err := r.info(ctx)
+	if err != nil {
+		return err
 	}
 	r.created, r.last = info.Created, info.LastSeq
 	lost := first || !info.Created.Equal(noted.CreatedAt) || info.LastSeq < noted.LastSeq || info.Messages < r.messages

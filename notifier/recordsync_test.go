@@ -150,6 +150,32 @@ func TestRecordsForgottenAndAddedAgain(t *testing.T) {
 	}
 }
 
+// What another relay, one that holds the lease by now, publishes and notes while this one looks for its place is no loss.
+func TestAnotherRelayIsNoLoss(t *testing.T) {
+	t.Parallel()
+	w := fed(t)
+	w.keep("acme", "job", "1", `{}`)
+	other := w.feed("b")
+	w.told()
+	added := make(chan struct{})
+	store := slowStore{Notifier: w.store, beforeState: sync.OnceFunc(func() {
+		defer close(added)
+		w.keep("acme", "job", "2", `{}`)
+		w.told()
+	})}
+	r := start(t, heldStore{w.store}, w.connect(w.srv.URL()), "a", func(o *notifier.Options) {
+		o.Records, o.RecordStore, o.RecordIdle = true, store, 10*time.Millisecond
+	})
+	<-added
+	other.stop()
+	w.keep("acme", "job", "3", `{}`)
+	w.told()
+	w.judge()
+	if got := r.metric(t, "ashbridge_relay_record_rebuilds_total"); got != 0 {
+		t.Errorf("the stream was taken for a damaged one: %v rebuilds", got)
+	}
+}
+
 func TestRecordsOff(t *testing.T) {
 	t.Parallel()
 	w := made(t, bustest.StartServer(t))

@@ -274,8 +274,15 @@ type slowStore struct {
 	postgres.Notifier
 	// afterPending runs when rows were read, beforePublished before they are taken out; an error of either is the store's.
 	afterPending, beforePublished func(rows []mirror.OutgoingRecord) error
-	// beforePending runs before rows are read.
-	beforePending func()
+	// beforePending runs before rows are read, beforeState before the noted state of a stream is.
+	beforePending, beforeState func()
+}
+
+func (s slowStore) StreamStateOf(ctx context.Context, stream string) (mirror.StreamState, error) {
+	if s.beforeState != nil {
+		s.beforeState()
+	}
+	return s.Notifier.StreamStateOf(ctx, stream)
 }
 
 func (s slowStore) PendingRecords(ctx context.Context, limit int) ([]mirror.OutgoingRecord, error) {
