@@ -31,6 +31,8 @@ type comparison struct {
 	// the stream shows.
 	spoiled      map[string]bool
 	short, raise []mirror.Place
+	// odd are subjects that no event has. Boards do not see them: they ask for those of events.
+	odd []string
 	// known are the subjects of which the database says what they must hold last.
 	known map[string]bool
 }
@@ -162,9 +164,14 @@ func (c *comparison) strangers(ctx context.Context) (map[string]bool, error) {
 		if c.known[subject] {
 			continue
 		}
-		connection, posting, _ := bus.ParseSubject(subject) // the stream takes no other subjects
+		connection, posting, ok := bus.ParseSubject(subject)
+		if !ok { // an answer of NATS that was sent here by somebody's reply subject keeps the subject it came from
+			c.odd = append(c.odd, subject)
+			continue
+		}
 		places = append(places, mirror.Place{Connection: connection, Posting: posting, Version: place.Version})
 	}
+	c.unknown = len(c.odd)
 	if len(places) == 0 {
 		return nil, nil
 	}
@@ -176,7 +183,7 @@ func (c *comparison) strangers(ctx context.Context) (map[string]bool, error) {
 	for _, u := range unknown {
 		strangers[u.Subject()] = true
 	}
-	c.unknown = len(strangers)
+	c.unknown += len(strangers)
 	places = slices.DeleteFunc(places, func(p mirror.Place) bool { return p.Posting == "" || strangers[p.Subject()] })
 	if len(places) > 0 {
 		if err := c.Store.Found(ctx, places); err != nil {

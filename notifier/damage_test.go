@@ -156,6 +156,18 @@ var damages = []struct {
 	}},
 	{"foreign message", up | down, "foreign", func(w *damaged) { w.foreign("jobs.v1.c.early7") }},
 	{"foreign subject", up, "foreign", func(w *damaged) { w.foreign("jobs.v1.c.nobody", events.HeaderVersion, "1", "Nats-Msg-Id", "x") }},
+	{"message of another stream", up | down, "foreign", func(w *damaged) {
+		js := w.b.JetStream()
+		_, err := js.Publish(w.t.Context(), "spill.a", []byte("{}"))
+		w.must(err)
+		odd, err := js.CreateConsumer(w.t.Context(), bus.StreamSpill, jetstream.ConsumerConfig{Name: "odd", AckPolicy: jetstream.AckExplicitPolicy})
+		w.must(err)
+		w.must(w.b.Conn().PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+bus.StreamSpill+".odd", "jobs.v1.c.nobody", nil))
+		bustest.Eventually(w.t, "it is sent to JOBS", func() bool {
+			info, err := odd.Info(w.t.Context())
+			return err == nil && info.Delivered.Consumer == 1
+		})
+	}},
 	{"forged version", down, "foreign", func(w *damaged) {
 		w.foreign("jobs.v1.c.early7", events.HeaderVersion, "99", "Nats-Msg-Id", "forged")
 	}},

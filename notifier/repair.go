@@ -2,6 +2,8 @@ package notifier
 
 import (
 	"context"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 
@@ -77,7 +79,7 @@ func (p *repairing) clean(ctx context.Context, strangers map[string]bool) error 
 		place.Kept = place.Whole
 		p.places[subject] = place
 	}
-	for _, subjects := range []map[string]bool{p.spoiled, strangers} {
+	for _, subjects := range []iter.Seq[string]{maps.Keys(p.spoiled), maps.Keys(strangers), slices.Values(p.odd)} {
 		for subject := range subjects {
 			if err := p.drop(ctx, subject, p.last+1); err != nil {
 				return err
