@@ -39,10 +39,12 @@ func (f Faults) Error() string {
 // Environ is the process's environment as Load takes it.
 func Environ() map[string]string { return env.ToMap(os.Environ()) }
 
-// RegisterFlags adds a flag for every setting. The admin token has none, only --admin-token-file: every user of a
-// machine can read the command lines of its processes.
-func RegisterFlags(flags *pflag.FlagSet) {
-	for _, s := range settings() {
+// RegisterFlags adds a flag for every setting. A token has none, only one for the file that holds it, such as
+// --admin-token-file: every user of a machine can read the command lines of its processes.
+func RegisterFlags(flags *pflag.FlagSet) { register(flags, settings()) }
+
+func register(flags *pflag.FlagSet, these []setting) {
+	for _, s := range these {
 		if !s.secret {
 			flags.String(s.flag(), "", s.usage())
 		}
@@ -51,7 +53,7 @@ func RegisterFlags(flags *pflag.FlagSet) {
 		}
 	}
 	// A switch may stand alone on a command line.
-	for _, s := range settings() {
+	for _, s := range these {
 		if s.kind.Kind() == reflect.Bool {
 			flags.Lookup(s.flag()).NoOptDefVal = "true"
 		}
