@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -36,9 +38,27 @@ func asking(cmd *cobra.Command, run func(a *asker, args []string) error) *cobra.
 			return err
 		}
 		defer client.Close()
-		return run(&asker{Client: client, cmd: cmd, asJSON: *asJSON, now: time.Now()}, args)
+		a := &asker{Client: client, cmd: cmd, asJSON: *asJSON, now: time.Now()}
+		if isOpenToAll(client.Base()) {
+			a.tell("warning: %s is not encrypted: tokens and keys can be read on the way", client.Base())
+		}
+		return run(a, args)
 	}
 	return cmd
+}
+
+// isOpenToAll says that what is sent to an address can be read on its way: it is plain HTTP, to another machine, and no
+// name without dots such as containers of one network have.
+func isOpenToAll(base string) bool {
+	at, err := url.Parse(base)
+	if err != nil || at.Scheme != "http" {
+		return false
+	}
+	host := at.Hostname()
+	if ip := net.ParseIP(host); ip != nil {
+		return !ip.IsLoopback()
+	}
+	return strings.Contains(host, ".") && !strings.HasSuffix(host, ".localhost")
 }
 
 // openClient makes the client that the configuration describes.

@@ -45,7 +45,7 @@ func runAuditList(a *asker, o auditOptions) error {
 		return err
 	}
 	return list(a, listing[apiclient.AuditEntry]{
-		path: "/v1/audit", name: "audit", query: query, most: o.limit,
+		path: "/v1/audit", name: "entries", query: query, most: o.limit,
 		columns: []column[apiclient.AuditEntry]{
 			{"WHEN", func(e apiclient.AuditEntry) string { return a.age(&e.At) }},
 			{"WHO", actorOf},

@@ -39,7 +39,7 @@ func newConnectionsAdd() *cobra.Command {
 			"webhook settings to make in Ashby are printed, with the secret that is shown this once, and the first sync is watched.\n" +
 			"Ctrl-C ends the watching and not the sync.",
 		Example: "  ashbridge connections add --employer-ref acme --employer-name 'Acme GmbH'\n" +
-			"  vault read -field=key secret/acme | ashbridge connections add --employer-ref acme --employer-name Acme --no-wait --json",
+			"  ashbridge connections add --employer-ref acme --employer-name Acme --api-key-file acme.key --no-wait --json",
 		Args: cobra.NoArgs,
 	}
 	f := cmd.Flags()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +23,19 @@ var tokenRoles = []struct{ name, may string }{
 }
 
 func newTokens() *cobra.Command {
-	return group("tokens", "See, make and revoke tokens of the API", newTokensCreate(), newTokensList(), newTokensRevoke())
+	return group("tokens", "See, make and revoke tokens of the API", newTokensCreate(), newTokensList(), newTokensRevoke(), newTokensWhoami())
+}
+
+func newTokensWhoami() *cobra.Command {
+	return asking(&cobra.Command{Use: "whoami", Short: "Say which token is in use, and what it may do", Args: cobra.NoArgs},
+		func(a *asker, _ []string) error {
+			var t apiclient.Token
+			answer, err := a.get("/v1/whoami", &t)
+			if err != nil {
+				return err
+			}
+			return a.show(answer, func() { a.say("%s, %s, at %s: %s", t.ID, clean(t.Name), a.Base(), t.Role) })
+		})
 }
 
 func newTokensCreate() *cobra.Command {
@@ -94,29 +107,27 @@ func expiry(text string, now time.Time) (time.Time, error) {
 }
 
 func newTokensList() *cobra.Command {
-	var all bool
-	cmd := &cobra.Command{Use: "list", Short: "List the tokens that are valid", Args: cobra.NoArgs}
-	cmd.Flags().BoolVar(&all, "all", false, "those that were revoked or ended too")
+	var revoked bool
+	cmd := &cobra.Command{Use: "list", Short: "List the tokens", Args: cobra.NoArgs}
+	cmd.Flags().BoolVar(&revoked, "revoked", false, "those that were revoked too")
 	return asking(cmd, func(a *asker, _ []string) error {
-		l := listing[apiclient.Token]{
-			path: "/v1/tokens", name: "tokens",
+		query := url.Values{}
+		if revoked {
+			query.Set("revoked", "true")
+		}
+		return list(a, listing[apiclient.Token]{
+			path: "/v1/tokens", name: "tokens", query: query,
 			columns: []column[apiclient.Token]{
 				{"ID", func(t apiclient.Token) string { return t.ID }},
 				{"NAME", func(t apiclient.Token) string { return t.Name }},
 				{"ROLE", func(t apiclient.Token) string { return t.Role }},
 				{"BEGINS", func(t apiclient.Token) string { return t.Hint + "…" }},
-				{"MADE", func(t apiclient.Token) string { return a.age(&t.CreatedAt) }},
+				{"MADE", func(t apiclient.Token) string { return a.age(&t.CreatedAt) + " by " + t.CreatedBy }},
 				{"USED", func(t apiclient.Token) string { return a.age(t.LastUsedAt) }},
 				{"ENDS", func(t apiclient.Token) string { return endOf(a, t) }},
 			},
 			empty: "There is no token but that of the gateway's configuration: `ashbridge tokens create NAME --role ROLE` makes one.",
-		}
-		if !all {
-			l.keep = func(t apiclient.Token) bool {
-				return t.RevokedAt == nil && (t.ExpiresAt == nil || t.ExpiresAt.After(a.now))
-			}
-		}
-		return list(a, l)
+		})
 	})
 }
 
@@ -137,14 +148,12 @@ func newTokensRevoke() *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: first(tokenNames),
 	}, func(a *asker, args []string) error {
-		answer, err := a.send(http.MethodDelete, apiclient.Path("v1", "tokens", args[0]), nil, nil)
+		var t apiclient.Token
+		answer, err := a.send(http.MethodDelete, apiclient.Path("v1", "tokens", args[0]), nil, &t)
 		if err != nil {
 			return err
 		}
-		if len(answer.Raw) == 0 {
-			answer.Raw = []byte(`{"id":` + strconv.Quote(args[0]) + `}`)
-		}
-		return a.show(answer, func() { a.say("token %s is revoked: nobody can use it any more.", args[0]) })
+		return a.show(answer, func() { a.say("token %s (%s) is revoked: nobody can use it any more.", t.ID, clean(t.Name)) })
 	})
 }
 
