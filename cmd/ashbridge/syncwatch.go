@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"time"
 
@@ -82,12 +83,12 @@ func (w *syncWatch) run(ctx context.Context) error {
 // look asks once how it stands.
 func (w *syncWatch) look(ctx context.Context) (isDone bool, err error) {
 	var c apiclient.Connection
-	answer, err := w.a.get(apiclient.Path("v1", "connections", w.id), &c)
+	answer, err := w.a.Call(ctx, http.MethodGet, apiclient.Path("v1", "connections", w.id), nil, &c)
+	if isAway := err != nil && exitCode(ctx, begunError{err}) == exitUnreached; isAway {
+		w.trouble("the gateway does not answer; waiting for it")
+		return false, nil
+	}
 	if err != nil {
-		if ctx.Err() == nil && exitCode(ctx, begunError{err}) == exitUnreached {
-			w.trouble("the gateway does not answer; waiting for it")
-			return false, nil
-		}
 		return false, err
 	}
 	switch c.Status {

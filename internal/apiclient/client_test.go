@@ -110,7 +110,7 @@ func TestProblemsSayWhatToDo(t *testing.T) {
 	t.Parallel()
 	c := client(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "10")
-		w.WriteHeader(422)
+		w.WriteHeader(http.StatusUnprocessableEntity)
 		_, _ = io.WriteString(w, `{"type":"urn:ashbridge:problem:wrong","title":"A title","status":422,"detail":"Do this.","request_id":"r-1",
 			"errors":[{"field":"name","detail":"it is required"},{"field":"","detail":"it is empty"}],"connections":["c-1"],"kinds":["job"],
 			"versions":{"oldest":3,"newest":7},"steps":["Open Ashby."],
