@@ -84,12 +84,8 @@ func (w *syncWatch) run(ctx context.Context) error {
 func (w *syncWatch) look(ctx context.Context) (isDone bool, err error) {
 	var c apiclient.Connection
 	answer, err := w.a.Call(ctx, http.MethodGet, apiclient.Path("v1", "connections", w.id), nil, &c)
-	if isAway := err != nil && exitCode(ctx, begunError{err}) == exitUnreached; isAway {
-		w.trouble("the gateway does not answer; waiting for it")
-		return false, nil
-	}
 	if err != nil {
-		return false, err
+		return false, w.unlessAway(ctx, err)
 	}
 	switch c.Status {
 	case "removed", "paused":
@@ -109,6 +105,15 @@ func (w *syncWatch) look(ctx context.Context) (isDone bool, err error) {
 	}
 	w.now = progressOf(c, at)
 	return false, nil
+}
+
+// unlessAway leaves out errors that say that the gateway is away for a while, and tells of them.
+func (w *syncWatch) unlessAway(ctx context.Context, err error) error {
+	if exitCode(ctx, begunError{err}) != exitUnreached {
+		return err
+	}
+	w.trouble("the gateway does not answer; waiting for it")
+	return nil
 }
 
 // troubleOf tells what keeps the sync from being done.
