@@ -60,7 +60,7 @@ func (w *syncWatch) run(ctx context.Context) error {
 		pause = redrawEvery
 	}
 	var looked time.Time
-	for {
+	for ctx.Err() == nil {
 		if time.Since(looked) >= lookEvery || looked.IsZero() {
 			looked = time.Now()
 			isDone, err := w.look(ctx)
@@ -69,15 +69,12 @@ func (w *syncWatch) run(ctx context.Context) error {
 				return err
 			}
 		}
-		if ctx.Err() == nil {
-			w.view.show(w.now, time.Now())
-		}
-		if loop.Sleep(ctx, pause) != nil {
-			w.view.end()
-			w.a.tell("No longer watching; %s goes on. `ashbridge connections show %s` tells how far it is.", w.what, w.id)
-			return nil
-		}
+		w.view.show(w.now, time.Now())
+		_ = loop.Sleep(ctx, pause) // the loop's head looks at ctx
 	}
+	w.view.end()
+	w.a.tell("No longer watching; %s goes on. `ashbridge connections show %s` tells how far it is.", w.what, w.id)
+	return nil
 }
 
 // look asks once how it stands.

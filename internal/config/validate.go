@@ -31,6 +31,9 @@ func (c *Config) judge(in *input) {
 	in.judge("NATS_ADDR", wrongAddr(c.NATSAddr))
 	in.judge("PUBLIC_URL", wrongBase(&c.PublicURL, true))
 	in.judge("API_URL", wrongBase(&c.APIURL, true))
+	if n := len(c.Token.Reveal()); n > 0 && n < minAdminToken {
+		in.judge("TOKEN", fmt.Sprintf("has %d characters, fewer than any token: set it to one as `ashbridge tokens create` printed it", n))
+	}
 	in.judge("ASHBY_URL", wrongBase(&c.AshbyURL, c.AllowPrivateAshby))
 	in.judge("DATABASE_URL", c.DatabaseURL.wrong("postgres", "postgresql"))
 	in.judge("NATS_URL", c.NATSURL.wrong("nats", "tls", "ws", "wss"))
@@ -45,9 +48,6 @@ func (c *Config) judge(in *input) {
 	}
 	if n := len(c.AdminToken.Reveal()); n > 0 && n < minAdminToken {
 		in.judge("ADMIN_TOKEN", fmt.Sprintf("has %d characters: make one of at least %d, with `openssl rand -hex 32`", n, minAdminToken))
-	}
-	if n := len(c.Token.Reveal()); n > 0 && n < minAdminToken {
-		in.judge("TOKEN", fmt.Sprintf("has %d characters, fewer than any token: set it to one as `ashbridge tokens create` printed it", n))
 	}
 	in.judge("MODULES", wrongModules(c.Modules))
 	if c.LogFormat != "text" && c.LogFormat != "json" {
