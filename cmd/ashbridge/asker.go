@@ -130,6 +130,8 @@ type listing[T any] struct {
 	columns []column[T]
 	// empty says what to do where there are none.
 	empty string
+	// below prints what is too long for the table; nil for nothing.
+	below func([]T)
 }
 
 // list prints a list: as a table, or with --json as one document with the key that the API uses.
@@ -148,6 +150,9 @@ func list[T any](a *asker, l listing[T]) error {
 	}
 	if err := printTable(a.out(), l.columns, page.Items); err != nil {
 		return err
+	}
+	if l.below != nil {
+		l.below(page.Items)
 	}
 	if page.Next != "" {
 		a.tell("there are more: --limit shows them")
@@ -210,7 +215,7 @@ func (a *asker) age(t *time.Time) string {
 	}
 	d := a.now.Sub(*t)
 	if d < 0 {
-		return "in " + span(-d)
+		return "in " + span((-d).Round(max(time.Second, (-d / 1000).Round(time.Second))))
 	}
 	return span(d) + " ago"
 }

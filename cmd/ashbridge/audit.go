@@ -89,9 +89,9 @@ func (a *asker) auditQuery(o auditOptions) (url.Values, error) {
 
 func actorOf(e apiclient.AuditEntry) string {
 	switch {
-	case e.Actor.Name != "":
+	case e.Actor.Name != "" && e.Actor.Name != e.Actor.Kind:
 		return e.Actor.Name + " (" + e.Actor.Kind + ")"
-	case e.Actor.ID != "":
+	case e.Actor.ID != "" && e.Actor.ID != e.Actor.Kind:
 		return e.Actor.ID
 	}
 	return e.Actor.Kind

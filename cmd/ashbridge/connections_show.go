@@ -78,7 +78,7 @@ func jobsLine(c apiclient.Connection) string {
 	if c.Sync.FirstSyncedAt == nil {
 		return fmt.Sprintf("%d public so far", c.Counts.Public)
 	}
-	return fmt.Sprintf("%d public; %d postings at Ashby, %d in the copy", c.Counts.Public, c.Counts.AtAshby, c.Counts.Mirrored)
+	return fmt.Sprintf("%d public; %d postings in Ashby's last listing, %d in the copy", c.Counts.Public, c.Counts.AtAshby, c.Counts.Mirrored)
 }
 
 // keyLine names a key without showing more of it than the API does.

@@ -51,7 +51,8 @@ func document(root *cobra.Command) string {
 		"neither is an Ashby API key. Results go to the output, progress and what went wrong to the error output. With `--json` the\n" +
 		"output is one JSON document as the API gives it, with times in UTC; without it, tables tell how long ago a time is.\n\n" +
 		"A connection can be named by its id or by its employer_ref. `ashbridge completion bash`, `zsh`, `fish` or `powershell`\n" +
-		"prints a script that completes commands, flags, and ids of connections, holds, tokens and subscribers.\n\n" +
+		"prints a script that completes commands, flags, and ids of connections, holds, tokens and subscribers; that for bash needs\n" +
+		"the package bash-completion: `source <(ashbridge completion bash)`.\n\n" +
 		"## Exit status\n\n| status | meaning |\n| --- | --- |\n")
 	for _, e := range exitCodes {
 		fmt.Fprintf(&b, "| %d | %s |\n", e.code, e.means)

@@ -51,12 +51,25 @@ func newHoldsList() *cobra.Command {
 				{"STATE", stateOfHold},
 				{"VANISHED", func(h apiclient.Hold) string { return fmt.Sprintf("%d of %d", len(h.Postings), h.PublicCount) }},
 				{"WAITING", func(h apiclient.Hold) string { return strings.TrimSuffix(a.age(&h.WaitingSince), " ago") }},
-				{"WHY", func(h apiclient.Hold) string { return h.Reason }},
-				{"NEXT", func(h apiclient.Hold) string { return h.Next }},
 			},
+			below: a.explainHolds,
 			empty: "No closing waits: there is nothing to decide.",
 		})
 	})
+}
+
+// explainHolds says why each waits and what happens next, and how to decide on those that are not decided.
+func (a *asker) explainHolds(holds []apiclient.Hold) {
+	open := ""
+	for _, h := range holds {
+		a.say("- %s: %s", h.ID, clean(strings.TrimSuffix(h.Reason, ".")+". "+h.Next))
+		if h.State == "open" {
+			open = h.ID
+		}
+	}
+	if open != "" {
+		a.say("`ashbridge holds approve %s` lets its jobs close once each is read and gone; `ashbridge holds reject %s` keeps them open.", open, open)
+	}
 }
 
 func stateOfHold(h apiclient.Hold) string {

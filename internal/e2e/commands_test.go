@@ -79,7 +79,7 @@ func TestCommands(t *testing.T) {
 	out, _ = run(0, "", "connections", "resume", "acme")
 	says(out, "is active")
 	out, _ = run(0, "", "connections", "show", made.ID)
-	says(out, "30 postings at Ashby", "Jobs, read", "granted")
+	says(out, "30 postings in Ashby's last listing", "Jobs, read", "granted")
 	run(0, "", "holds", "list")
 	out, _ = run(0, "", "__complete", "connections", "show", "ac")
 	says(out, "acme\tAcme GmbH, active")
