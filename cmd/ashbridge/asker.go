@@ -215,7 +215,7 @@ func (a *asker) age(t *time.Time) string {
 	}
 	d := a.now.Sub(*t)
 	if d < 0 {
-		return "in " + span((-d).Round(max(time.Second, (-d / 1000).Round(time.Second))))
+		return "in " + span((-d).Round(time.Second)) // what was made to end in a day just now ends in a day
 	}
 	return span(d) + " ago"
 }

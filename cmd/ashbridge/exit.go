@@ -144,6 +144,9 @@ func execute(ctx context.Context, root *cobra.Command) int {
 
 func tellError(cmd *cobra.Command, out io.Writer, err error) {
 	_, _ = fmt.Fprintln(out, "ashbridge:", err)
+	if p, ok := errors.AsType[*apiclient.Problem](err); ok && p.Status == http.StatusUnauthorized {
+		_, _ = fmt.Fprintln(out, "The token is that of ASHBRIDGE_TOKEN, ASHBRIDGE_TOKEN_FILE or --token-file, else of ASHBRIDGE_ADMIN_TOKEN.")
+	}
 	_, begun := errors.AsType[begunError](err)
 	_, isUsage := errors.AsType[usageError](err)
 	if !begun || isUsage {

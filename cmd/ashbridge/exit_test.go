@@ -30,7 +30,7 @@ func TestExitStatuses(t *testing.T) {
 		{"unknown flag", "", []string{"--colour"}, exitUsage, "See ashbridge holds list --help"},
 		{"argument", "", []string{"more"}, exitUsage, "unknown command"},
 		{"wrong value", problem(400, "invalid-request"), nil, exitUsage, "Do something."},
-		{"wrong token", problem(401, "unauthorized"), nil, exitRefused, "A title (401): Do something."},
+		{"wrong token", problem(401, "unauthorized"), nil, exitRefused, "request r-1\nThe token is that of ASHBRIDGE_TOKEN"},
 		{"role", problem(403, "forbidden"), nil, exitRefused, "request r-1"},
 		{"not found", problem(404, "not-found"), nil, exitNotFound, "404"},
 		{"gone", problem(410, "removed"), nil, exitNotFound, "410"},
