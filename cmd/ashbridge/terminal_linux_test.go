@@ -116,7 +116,7 @@ func TestAtATerminal(t *testing.T) {
 		for _, part := range []string{barColour + "████████" + noColour, " 33%  300/900 postings\x1b[K", "\r\x1b[KThe first sync is done", "Still being read"} {
 			s.shows(part)
 		}
-		if shown := s.shown.String(); strings.Contains(shown, testKey) {
+		if shown := s.shown.String(); strings.Contains(shown, testKey[:8]) { // a narrow terminal would break it
 			t.Errorf("shown %q", shown)
 		}
 		if asked := api.requests(); !strings.Contains(asked[0], `"api_key":"`+testKey+`"`) {
