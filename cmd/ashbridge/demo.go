@@ -1,18 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"time"
 
 	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/ashby/ashbytest"
+	"github.com/bebitcoiner/ashbridge/internal/apiclient"
 	"github.com/bebitcoiner/ashbridge/internal/loop"
 )
 
@@ -72,7 +70,7 @@ func (d *demo) url() string { return "http://" + d.ln.Addr().String() }
 
 // run serves the simulator, connects the employer as a person would, by the API, keeps changing jobs, and shows them on
 // the board.
-func (d *demo) run(ctx context.Context, c *apiClient) error {
+func (d *demo) run(ctx context.Context, c *apiclient.Client) error {
 	defer d.sim.Close()
 	err := together(ctx,
 		func(ctx context.Context) error { return serveSim(ctx, d.ln, d.sim) },
@@ -104,8 +102,8 @@ func (d *demo) keep() {
 
 // connect registers the employer, or finds it from an earlier run and has it read again at once. Its webhook secret is
 // renewed only where the simulator lacks the settings: the gateway shows each secret once.
-func (d *demo) connect(ctx context.Context, c *apiClient) error {
-	if err := c.waitUp(ctx); err != nil {
+func (d *demo) connect(ctx context.Context, c *apiclient.Client) error {
+	if err := waitUp(ctx, c); err != nil {
 		return err
 	}
 	conn, isKnown, err := d.known(ctx, c)
@@ -113,11 +111,11 @@ func (d *demo) connect(ctx context.Context, c *apiClient) error {
 		return err
 	}
 	if !isKnown {
-		err = c.call(ctx, http.MethodPost, "/v1/connections", map[string]any{
+		_, err = c.Call(ctx, http.MethodPost, "/v1/connections", map[string]any{
 			"employer_ref": demoRef, "employer_name": d.org.Name(), "api_key": d.key,
 		}, &conn)
 	} else if !hasWebhooks(d.org, conn.WebhookSetup.URLs) {
-		err = c.call(ctx, http.MethodPatch, "/v1/connections/"+conn.ID, map[string]any{"rotate_webhook_secret": true}, &conn)
+		_, err = c.Call(ctx, http.MethodPatch, "/v1/connections/"+conn.ID, map[string]any{"rotate_webhook_secret": true}, &conn)
 	}
 	if err != nil {
 		return err
@@ -128,37 +126,26 @@ func (d *demo) connect(ctx context.Context, c *apiClient) error {
 			return err
 		}
 	}
-	d.tell("employer   " + d.org.Name() + "  " + c.base + "/v1/connections/" + conn.ID)
+	d.tell("employer   " + d.org.Name() + "  " + c.Base() + "/v1/connections/" + conn.ID)
 	if !isKnown {
 		return nil
 	}
-	return c.call(ctx, http.MethodPost, "/v1/connections/"+conn.ID+"/sync", nil, nil)
+	_, err = c.Call(ctx, http.MethodPost, "/v1/connections/"+conn.ID+"/sync", nil, nil)
+	return err
 }
 
 // known finds the demo's connection from an earlier run. One that was removed has no webhook setup and does not count.
-func (d *demo) known(ctx context.Context, c *apiClient) (conn demoConnection, isKnown bool, err error) {
-	var page struct {
-		Connections []demoConnection `json:"connections"`
+func (d *demo) known(ctx context.Context, c *apiclient.Client) (conn apiclient.Connection, isKnown bool, err error) {
+	page, err := apiclient.List[apiclient.Connection](ctx, c, "/v1/connections", "connections", nil, 0)
+	if err != nil {
+		return apiclient.Connection{}, false, err
 	}
-	if err := c.call(ctx, http.MethodGet, "/v1/connections", nil, &page); err != nil {
-		return demoConnection{}, false, err
-	}
-	for _, conn := range page.Connections {
-		if conn.EmployerRef == demoRef && len(conn.WebhookSetup.URLs) > 0 {
+	for _, conn := range page.Items {
+		if conn.EmployerRef == demoRef && conn.WebhookSetup != nil {
 			return conn, true, nil
 		}
 	}
-	return demoConnection{}, false, nil
-}
-
-// demoConnection is what the demo needs of a connection's document.
-type demoConnection struct {
-	ID           string `json:"id"`
-	EmployerRef  string `json:"employer_ref"`
-	WebhookSetup struct {
-		Secret string            `json:"secret"`
-		URLs   map[string]string `json:"urls"`
-	} `json:"webhook_setup"`
+	return apiclient.Connection{}, false, nil
 }
 
 // webhookURLs are the addresses of all event types below a base.
@@ -191,69 +178,15 @@ func addWebhooks(org *ashbytest.Organization, urls map[string]string, secret str
 	return errors.Join(errs...)
 }
 
-// apiClient calls this process's own gateway.
-type apiClient struct {
-	base  string
-	token ashby.Secret
-	http  *http.Client
-}
-
-// apiError is an answer that is no success.
-type apiError struct {
-	method, path string
-	status       int
-	answer       string
-}
-
-// Error says what was answered.
-func (e *apiError) Error() string {
-	return fmt.Sprintf("%s %s answered %d: %s", e.method, e.path, e.status, e.answer)
-}
-
-func newAPIClient(base string, token ashby.Secret) *apiClient {
-	return &apiClient{base: base, token: token, http: &http.Client{Timeout: 30 * time.Second}}
-}
-
 // waitUp waits until the gateway answers.
-func (c *apiClient) waitUp(ctx context.Context) error {
+func waitUp(ctx context.Context, c *apiclient.Client) error {
 	backoff := loop.Backoff{Min: 10 * time.Millisecond, Max: 200 * time.Millisecond}
-	for c.call(ctx, http.MethodGet, "/v1/connections", nil, nil) != nil {
+	for {
+		if _, err := c.Call(ctx, http.MethodGet, "/v1/connections", nil, nil); err == nil {
+			return nil
+		}
 		if err := loop.Sleep(ctx, backoff.Next()); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-// call sends body and reads the answer into v, both optional.
-func (c *apiClient) call(ctx context.Context, method, path string, body, v any) error {
-	raw, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(raw))
-	if err != nil {
-		return err
-	}
-	if body == nil {
-		req.Body, req.ContentLength = http.NoBody, 0
-	}
-	req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode >= http.StatusMultipleChoices {
-		return &apiError{method: method, path: path, status: resp.StatusCode, answer: string(answer)}
-	}
-	if v == nil {
-		return nil
-	}
-	return json.Unmarshal(answer, v)
 }

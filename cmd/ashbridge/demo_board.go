@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"github.com/bebitcoiner/ashbridge/examples/jobboard/board"
+	"github.com/bebitcoiner/ashbridge/internal/apiclient"
 	"github.com/bebitcoiner/ashbridge/jobfeed"
 )
 
@@ -35,14 +36,14 @@ func newDemoBoard(ctx context.Context, nats string, log *slog.Logger) (*demoBoar
 
 // run serves the board until ctx ends. It is what the demo shows, not what it needs: a board that fails says why and
 // leaves the rest running.
-func (d *demoBoard) run(ctx context.Context, c *apiClient, tell func(string)) error {
+func (d *demoBoard) run(ctx context.Context, c *apiclient.Client, tell func(string)) error {
 	if err := d.serve(ctx, c, tell); err != nil && ctx.Err() == nil {
 		tell("the board has stopped: " + err.Error())
 	}
 	return nil
 }
 
-func (d *demoBoard) serve(ctx context.Context, c *apiClient, tell func(string)) error {
+func (d *demoBoard) serve(ctx context.Context, c *apiclient.Client, tell func(string)) error {
 	feed, err := d.subscribe(ctx, c)
 	if err != nil {
 		return errors.Join(fmt.Errorf("subscribing the demo's board: %w", err), d.ln.Close())
@@ -55,21 +56,12 @@ func (d *demoBoard) serve(ctx context.Context, c *apiClient, tell func(string)) 
 	return b.Run(ctx, d.ln)
 }
 
-// demoSubscriber is what the demo needs of a subscriber's document.
-type demoSubscriber struct {
-	ID       string `json:"id"`
-	Name     string `json:"name"`
-	URL      string `json:"url"`
-	User     string `json:"user"`
-	Password string `json:"password"`
-}
-
 // subscribe makes the board a subscriber, as any board is one. That of an earlier run gets a new password, since the old
 // one was shown once, and a replay, since the board has forgotten what it was told. A gateway that lets no boards in,
 // because it has no issuer, leaves the stream itself to be read.
-func (d *demoBoard) subscribe(ctx context.Context, c *apiClient) (jobfeed.Options, error) {
+func (d *demoBoard) subscribe(ctx context.Context, c *apiclient.Client) (jobfeed.Options, error) {
 	s, isKnown, err := d.known(ctx, c)
-	if refused, ok := errors.AsType[*apiError](err); ok && (refused.status == http.StatusConflict || refused.status == http.StatusNotFound) {
+	if refused, ok := errors.AsType[*apiclient.Problem](err); ok && (refused.Status == http.StatusConflict || refused.Status == http.StatusNotFound) {
 		return jobfeed.Options{URL: d.nats}, nil
 	}
 	if err != nil {
@@ -77,28 +69,26 @@ func (d *demoBoard) subscribe(ctx context.Context, c *apiClient) (jobfeed.Option
 	}
 	if isKnown {
 		path := "/v1/subscribers/" + s.ID
-		if err := c.call(ctx, http.MethodPost, path+"/rotate", nil, &s); err != nil {
+		if _, err := c.Call(ctx, http.MethodPost, path+"/rotate", nil, &s); err != nil {
 			return jobfeed.Options{}, err
 		}
-		err = c.call(ctx, http.MethodPost, path+"/replay", map[string]any{"snapshot": true}, nil)
+		_, err = c.Call(ctx, http.MethodPost, path+"/replay", map[string]any{"snapshot": true}, nil)
 	} else {
-		err = c.call(ctx, http.MethodPost, "/v1/subscribers", map[string]any{"name": demoBoardName}, &s)
+		_, err = c.Call(ctx, http.MethodPost, "/v1/subscribers", map[string]any{"name": demoBoardName}, &s)
 	}
 	return jobfeed.Options{URL: s.URL, User: s.User, Password: s.Password}, err
 }
 
 // known finds the board's subscriber of an earlier run.
-func (d *demoBoard) known(ctx context.Context, c *apiClient) (s demoSubscriber, isKnown bool, err error) {
-	var page struct {
-		Subscribers []demoSubscriber `json:"subscribers"`
+func (d *demoBoard) known(ctx context.Context, c *apiclient.Client) (s apiclient.Subscriber, isKnown bool, err error) {
+	page, err := apiclient.List[apiclient.Subscriber](ctx, c, "/v1/subscribers", "subscribers", nil, 0)
+	if err != nil {
+		return apiclient.Subscriber{}, false, err
 	}
-	if err := c.call(ctx, http.MethodGet, "/v1/subscribers?limit=200", nil, &page); err != nil {
-		return demoSubscriber{}, false, err
-	}
-	for _, s := range page.Subscribers {
+	for _, s := range page.Items {
 		if s.Name == demoBoardName {
 			return s, true, nil
 		}
 	}
-	return demoSubscriber{}, false, nil
+	return apiclient.Subscriber{}, false, nil
 }

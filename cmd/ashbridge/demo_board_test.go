@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/bebitcoiner/ashbridge/internal/apiclient"
 	"github.com/bebitcoiner/ashbridge/jobfeed"
 )
 
@@ -55,7 +56,7 @@ func TestTheDemosBoardSubscribes(t *testing.T) {
 				_, _ = io.WriteString(w, a.body)
 			}))
 			defer server.Close()
-			got, err := (&demoBoard{nats: "nats://all"}).subscribe(t.Context(), newAPIClient(server.URL, "token"))
+			got, err := (&demoBoard{nats: "nats://all"}).subscribe(t.Context(), apiclient.New(apiclient.Options{Base: server.URL, Token: "token"}))
 			if !slices.Equal(asked, c.asked) {
 				t.Errorf("asked were %q", asked)
 			}

@@ -11,12 +11,8 @@ import (
 )
 
 func newEvents() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "events",
-		Short: "Look at the stream of events, compare it with Postgres, replay it to a board",
-	}
-	cmd.AddCommand(newEventsTail(), newEventsVerify(), newEventsReplay())
-	return cmd
+	return group("events", "Look at the stream of events, compare it with Postgres, replay it to a board",
+		newEventsTail(), newEventsVerify(), newEventsReplay())
 }
 
 // openReader connects to NATS to read: it makes and changes no stream.

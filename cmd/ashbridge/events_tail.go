@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,9 +20,9 @@ import (
 
 // tailOptions say what is shown.
 type tailOptions struct {
-	connections, postings, types []string
-	since                        string
-	snapshot, json               bool
+	connections, postings, types, employers []string
+	since, job                              string
+	snapshot, json                          bool
 }
 
 func newEventsTail() *cobra.Command {
@@ -40,11 +42,17 @@ func newEventsTail() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&o.connections, "connection", nil, "only events of this connection; several with commas")
 	flags.StringSliceVar(&o.postings, "posting", nil, "only events of this posting; several with commas")
+	flags.StringSliceVar(&o.employers, "employer", nil, "only events of the employer with this employer_ref; several with commas")
+	flags.StringVar(&o.job, "job", "", "only events of this job, as connection/posting")
 	flags.StringSliceVar(&o.types, "type", nil, "only events of this type, such as job.closed or connection.*; several with commas")
 	flags.StringVar(&o.since, "since", "", "begin at a time, such as 2026-11-23T10:00:00Z, or so long ago, such as 90m")
 	flags.BoolVar(&o.snapshot, "snapshot", false, "begin with the latest event of each job and connection")
 	flags.BoolVar(&o.json, "json", false, "print the events as JSON, one a line")
 	cmd.MarkFlagsMutuallyExclusive("since", "snapshot")
+	cmd.MarkFlagsMutuallyExclusive("job", "connection")
+	cmd.MarkFlagsMutuallyExclusive("job", "posting")
+	completeWith(cmd, "connection", completing(connectionIDs))
+	complete(cmd, "type", typeWords()...)
 	return cmd
 }
 
@@ -54,8 +62,15 @@ func runEventsTail(cmd *cobra.Command, o tailOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.job != "" {
+		connection, posting, err := jobParts(o.job)
+		if err != nil {
+			return err
+		}
+		o.connections, o.postings = []string{connection}, []string{posting}
+	}
 	follow := bus.FollowOptions{Connections: o.connections, Postings: o.postings, Snapshot: o.snapshot}
-	if follow.Since, err = moment(o.since, time.Now()); err != nil {
+	if follow.Since, err = moment("since", o.since, time.Now()); err != nil {
 		return err
 	}
 	if err := knownTypes(o.types); err != nil {
@@ -71,8 +86,8 @@ func runEventsTail(cmd *cobra.Command, o tailOptions) error {
 	return b.Follow(ctx, follow, shown.message)
 }
 
-// moment reads a time, or how long ago one is; the zero time where nothing is given.
-func moment(text string, now time.Time) (time.Time, error) {
+// moment reads the time in a flag, or how long ago one is; the zero time where nothing is given.
+func moment(flag, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
@@ -81,16 +96,34 @@ func moment(text string, now time.Time) (time.Time, error) {
 	}
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return at, fmt.Errorf("--since %q is neither a time such as 2026-11-23T10:00:00Z nor a length such as 90m", text)
+		return at, usagef("--%s %q is neither a time such as 2026-11-23T10:00:00Z nor a length such as 90m", flag, text)
 	}
 	return at, nil
+}
+
+// jobParts reads a job as a flag names it.
+func jobParts(job string) (connection, posting string, err error) {
+	connection, posting, ok := strings.Cut(job, "/")
+	if !ok || connection == "" || posting == "" {
+		return "", "", usagef("--job %q is not connection/posting", job)
+	}
+	return connection, posting, nil
+}
+
+// typeWords are the types of events, for completion.
+func typeWords() []string {
+	words := []string{"job.*", "connection.*"}
+	for _, t := range events.Types() {
+		words = append(words, string(t))
+	}
+	return words
 }
 
 // knownTypes refuses a type that no event has.
 func knownTypes(patterns []string) error {
 	for _, p := range patterns {
 		if !slices.ContainsFunc(events.Types(), func(t events.Type) bool { return typeIs(t, p) }) {
-			return fmt.Errorf("--type %q: there is no such type of event", p)
+			return usagef("--type %q: there is no such type of event", p)
 		}
 	}
 	return nil
@@ -131,10 +164,27 @@ func (p *tailPrinter) message(m bus.Message) {
 	if len(p.types) > 0 && !slices.ContainsFunc(p.types, func(pattern string) bool { return typeIs(e.Type, pattern) }) {
 		return
 	}
+	if len(p.employers) > 0 && !slices.Contains(p.employers, employerOf(e)) {
+		return
+	}
 	if p.json {
 		_, _ = fmt.Fprintf(p.out, "%s\n", m.Data)
 		return
 	}
 	connection, posting, _ := bus.ParseSubject(m.Subject)
 	p.lines.print(e, mirror.Outgoing{Connection: connection, Posting: posting})
+}
+
+// employerOf is the employer_ref in an event, which stands in the job of an event of a job.
+func employerOf(e events.Event) string {
+	var data struct {
+		EmployerRef string `json:"employer_ref"`
+		Job         struct {
+			EmployerRef string `json:"employer_ref"`
+		} `json:"job"`
+	}
+	if json.Unmarshal(e.Data, &data) != nil {
+		return ""
+	}
+	return cmp.Or(data.Job.EmployerRef, data.EmployerRef)
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func newKeys() *cobra.Command {
-	keys := &cobra.Command{Use: "keys", Short: "Make the keys that seal secrets and let job boards in"}
+	keys := group("keys", "Make the keys that seal secrets and let job boards in")
 	keys.AddCommand(newKeysIssuer())
 	keys.AddCommand(&cobra.Command{
 		Use:   "create FILE",

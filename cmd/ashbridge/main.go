@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -14,10 +13,7 @@ var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := newRoot(os.Stdout, os.Stderr).ExecuteContext(ctx)
+	code := execute(ctx, newRoot(os.Stdout, os.Stderr))
 	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "ashbridge:", err)
-		os.Exit(1)
-	}
+	os.Exit(code)
 }

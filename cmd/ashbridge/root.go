@@ -16,13 +16,17 @@ func newRoot(out, errOut io.Writer) *cobra.Command {
 		Long: "Ashbridge mirrors what an employer's Ashby API key may read and publishes every change of a public job\n" +
 			"as an event on NATS JetStream.\n\n" +
 			"Configuration comes from ASHBRIDGE_* variables or from the flags of the same names; flags win.\n" +
-			"Secrets may come from files: ASHBRIDGE_ADMIN_TOKEN_FILE instead of ASHBRIDGE_ADMIN_TOKEN.",
+			"Secrets may come from files: ASHBRIDGE_ADMIN_TOKEN_FILE instead of ASHBRIDGE_ADMIN_TOKEN.\n\n" +
+			"Commands that ask the gateway find it at ASHBRIDGE_API_URL and show it the token in ASHBRIDGE_TOKEN.\n\n" +
+			exitHelp(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.SetOut(out)
 	root.SetErr(errOut)
-	root.AddCommand(newUp(), newGateway(), newSyncer(), newNotifier(), newMigrate(), newKeys(), newSim(), newEvents(), newVersion())
+	root.AddCommand(newUp(), newGateway(), newSyncer(), newNotifier(), newMigrate(), newKeys(), newSim(), newEvents(), newVersion(),
+		newConnections(), newHolds(), newWebhooks(), newTokens(), newAudit(), newSubscribers(), newEndpoints())
+	markBegun(root)
 	return root
 }
 

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/bebitcoiner/ashbridge/ashby"
+	"github.com/bebitcoiner/ashbridge/internal/apiclient"
 	"github.com/bebitcoiner/ashbridge/internal/app"
 	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/config"
@@ -310,7 +311,8 @@ func (u *upProcess) run(ctx context.Context) error {
 		parts = append(parts, u.postgres.Wait)
 	}
 	if u.demo != nil {
-		client := newAPIClient("http://"+u.gate.Addr().String(), u.Config.AdminToken)
+		client := apiclient.New(apiclient.Options{Base: "http://" + u.gate.Addr().String(), Token: u.Config.AdminToken, Agent: "ashbridge/" + version})
+		defer client.Close()
 		parts = append(parts, func(ctx context.Context) error {
 			return u.demo.run(ctx, client)
 		})

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -30,13 +29,7 @@ type eventPrinter struct {
 }
 
 func newEventPrinter(out io.Writer) *eventPrinter {
-	f, isFile := out.(*os.File)
-	if !isFile {
-		return &eventPrinter{out: out}
-	}
-	info, err := f.Stat()
-	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == ""
-	return &eventPrinter{out: out, colour: terminal}
+	return &eventPrinter{out: out, colour: hasColour(out)}
 }
 
 // print writes time, type, employer, title, version, and the lag from Ashby's change to the publication.
@@ -45,7 +38,7 @@ func (p *eventPrinter) print(e events.Event, o mirror.Outgoing) {
 	if p.colour {
 		kind = colours[e.Type] + kind + "\x1b[0m"
 	}
-	_, _ = fmt.Fprintf(p.out, "%s  %s  %s\n", e.Time.Local().Format("15:04:05.000"), kind, describe(e, o))
+	_, _ = fmt.Fprintf(p.out, "%s  %s  %s\n", e.Time.Local().Format("15:04:05.000"), kind, clean(describe(e, o)))
 }
 
 func describe(e events.Event, o mirror.Outgoing) string {

@@ -70,6 +70,7 @@ var homes = map[string][]string{
 	"github.com/google/uuid":                                   {"gateway", "internal/postgres", "internal/app", "cmd/ashbridge"},
 	"github.com/santhosh-tekuri/jsonschema/v6":                 {"schema/events/eventstest"},
 	"golang.org/x/sync":                                        {"gateway", "syncer", "notifier", "internal", "cmd/ashbridge", "examples"},
+	"golang.org/x/term":                                        {"cmd/ashbridge"},
 	"golang.org/x/sys":                                         {"internal/local"},
 	"golang.org/x/crypto":                                      {"internal/local"},
 	"go.uber.org/goleak":                                       {"internal/local/localtest"},

@@ -23,6 +23,10 @@ type Config struct {
 	PublicURL  string       `env:"PUBLIC_URL" help:"the address under which Ashby reaches this service, for webhook URLs"`
 	AdminToken ashby.Secret `env:"ADMIN_TOKEN" help:"bearer token of the API, at least 16 characters"`
 
+	// APIURL has no slash at its end. Address says what is used where it is empty, and Bearer what stands in for Token.
+	APIURL string       `env:"API_URL" help:"the gateway's address for commands; where empty PUBLIC_URL, else that of HTTP_ADDR"`
+	Token  ashby.Secret `env:"TOKEN" help:"API token that commands use, ADMIN_TOKEN where empty"`
+
 	// DataDir defaults to /var/lib/ashbridge for root, else to ashbridge in the user's folder for data.
 	DataDir     string `env:"DATA_DIR" help:"folder of the managed Postgres, the embedded NATS and the keyset"`
 	KeysetFile  string `env:"KEYSET_FILE" help:"file with the keys that seal employers' and endpoints' secrets"`
@@ -63,6 +67,7 @@ const (
 	NeedKeyset
 	NeedAdminToken
 	NeedPublicURL
+	NeedToken
 )
 
 // What each command needs.
@@ -75,5 +80,6 @@ const (
 
 	EventsTail   = NeedNATSURL
 	EventsVerify = NeedDatabaseURL | NeedNATSURL
-	EventsReplay = NeedAdminToken
+	// Client is what a command needs that asks the gateway.
+	Client = NeedToken
 )

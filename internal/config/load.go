@@ -39,24 +39,37 @@ func (f Faults) Error() string {
 // Environ is the process's environment as Load takes it.
 func Environ() map[string]string { return env.ToMap(os.Environ()) }
 
-// RegisterFlags adds a flag for every setting. The admin token has none, only --admin-token-file: every user of a
-// machine can read the command lines of its processes.
-func RegisterFlags(flags *pflag.FlagSet) {
-	for _, s := range settings() {
+// RegisterFlags adds a flag for every setting. A token has none, only one for the file that holds it, such as
+// --admin-token-file: every user of a machine can read the command lines of its processes.
+func RegisterFlags(flags *pflag.FlagSet) { register(flags, settings()) }
+
+func register(flags *pflag.FlagSet, these []setting) {
+	for _, s := range these {
 		if !s.secret {
 			flags.String(s.flag(), "", s.usage())
 		}
 		if s.file {
 			flags.String(s.flag()+"-file", "", "file with the "+strings.ReplaceAll(s.flag(), "-", " "))
 		}
+		for _, name := range []string{s.flag(), s.flag() + "-file"} {
+			if f := flags.Lookup(name); f != nil {
+				f.Annotations = map[string][]string{ofSetting: {s.key}}
+			}
+		}
 	}
 	// A switch may stand alone on a command line.
-	for _, s := range settings() {
+	for _, s := range these {
 		if s.kind.Kind() == reflect.Bool {
 			flags.Lookup(s.flag()).NoOptDefVal = "true"
 		}
 	}
 }
+
+// ofSetting marks the flags that register made: a command may have another one of the same name.
+const ofSetting = "ashbridge_setting"
+
+// IsSetting says whether a flag is that of a setting.
+func IsSetting(f *pflag.Flag) bool { return f.Annotations[ofSetting] != nil }
 
 // Load reads the variables of environ and the flags that were given, which win over variables; flags may be nil. The
 // error is of type Faults and lists everything that is wrong, also what needs asks for and nobody gave.
@@ -147,7 +160,7 @@ func newInput(environ map[string]string, flags *pflag.FlagSet) *input {
 func (in *input) applyFlag(flags *pflag.FlagSet, s setting) {
 	given := map[string]string{}
 	for suffix, variable := range map[string]string{"": Prefix + s.key, "-file": Prefix + s.key + "_FILE"} {
-		if f := flags.Lookup(s.flag() + suffix); f != nil && f.Changed {
+		if f := flags.Lookup(s.flag() + suffix); f != nil && f.Changed && IsSetting(f) {
 			given[variable] = f.Value.String()
 			in.names[variable] = "--" + s.flag() + suffix
 		}

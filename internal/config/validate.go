@@ -30,6 +30,10 @@ func (c *Config) judge(in *input) {
 	in.judge("ADMIN_ADDR", wrongAddr(c.AdminAddr))
 	in.judge("NATS_ADDR", wrongAddr(c.NATSAddr))
 	in.judge("PUBLIC_URL", wrongBase(&c.PublicURL, true))
+	in.judge("API_URL", wrongBase(&c.APIURL, true))
+	if n := len(c.Token.Reveal()); n > 0 && n < minAdminToken {
+		in.judge("TOKEN", fmt.Sprintf("has %d characters, fewer than any token: set it to one as `ashbridge tokens create` printed it", n))
+	}
 	in.judge("ASHBY_URL", wrongBase(&c.AshbyURL, c.AllowPrivateAshby))
 	in.judge("DATABASE_URL", c.DatabaseURL.wrong("postgres", "postgresql"))
 	in.judge("NATS_URL", c.NATSURL.wrong("nats", "tls", "ws", "wss"))
@@ -69,6 +73,8 @@ func (c *Config) judgeNeeds(in *input, needs Needs) {
 			"`ashbridge keys create FILE` makes one")
 	need(NeedAdminToken, c.AdminToken.Reveal() != "", "ADMIN_TOKEN",
 		"make one with `openssl rand -hex 32` and set "+Prefix+"ADMIN_TOKEN_FILE to the file that holds it")
+	need(NeedToken, c.Bearer().Reveal() != "", "TOKEN", "set it, or "+Prefix+"TOKEN_FILE to the file that holds it, to an API token; "+
+		"`ashbridge tokens create` makes one"+c.ownToken())
 	need(NeedPublicURL, c.PublicURL != "", "PUBLIC_URL",
 		"set it to the address under which Ashby reaches this service, as https://ashbridge.example.com")
 }
