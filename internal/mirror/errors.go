@@ -15,6 +15,8 @@ var (
 	ErrDuplicateKey = errors.New("API key already connected")
 	// ErrDuplicateEmployer: another connection has the same employer_ref.
 	ErrDuplicateEmployer = errors.New("employer_ref already connected")
+	// ErrDuplicateName: another token that is in use has the same name.
+	ErrDuplicateName = errors.New("name already used")
 	// ErrEnded: the hold has ended; there is nothing left to decide.
 	ErrEnded = errors.New("hold ended")
 	// ErrNotActive: the receiver is paused or disabled; nothing can be sent to it.
@@ -29,6 +31,8 @@ var (
 	ErrImplausible = errors.New("implausible answer")
 	// ErrRevoked: the subscriber was shut out for good.
 	ErrRevoked = errors.New("subscriber revoked")
+	// ErrTokenRevoked: the token was revoked before.
+	ErrTokenRevoked = errors.New("token revoked")
 	// ErrNoConsumer: the subscriber's consumer is not there.
 	ErrNoConsumer = errors.New("no such consumer")
 	// ErrNoVersion: the stream does not keep that version of the job.
