@@ -29,6 +29,7 @@ type fakeStore struct {
 	truth
 	fakeFeeds
 	fakeReceivers
+	fakeTokens
 	// commit, if set, replaces the commit; it may call commitNow.
 	commit func(ctx context.Context, ds []mirror.Delivery) error
 }

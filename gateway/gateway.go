@@ -62,6 +62,8 @@ type Options struct {
 	Heart       Heart
 	Inbox       Inbox
 	Feeds       Feeds
+	Tokens      Tokens
+	Audit       Audit
 	Bus         Bus
 	Probe       Prober
 	Subscribers Subscribers
@@ -82,7 +84,7 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// PublicURL is where Ashby reaches the gateway, "https://ashbridge.example.com"; webhook URLs begin with it.
 	PublicURL string
-	// AdminToken is the bearer token of the API.
+	// AdminToken is a bearer token of the API that always works, with the role admin.
 	AdminToken ashby.Secret
 	// Modules are those that a connection may ask for; default "jobs" alone.
 	Modules []string
@@ -112,10 +114,13 @@ type Gateway struct {
 	seen      *sightings
 	spill     *spill
 	logins    *logins
-	heart     *pulse.Pulse
-	setups    keyedLocks
-	tests     keyedLocks
-	serving   atomic.Bool
+	tokens    *keyring
+	// failures counts those of addresses that send no right token, refusals those of tokens that ask for too much.
+	failures, refusals *failures
+	heart              *pulse.Pulse
+	setups             keyedLocks
+	tests              keyedLocks
+	serving            atomic.Bool
 
 	feedStates  *feedStates
 	feedReaders *feedReaders
@@ -146,6 +151,8 @@ func New(o Options) (*Gateway, error) {
 	g.seen = newSightings(o.Inbox.Seen, o.Now, o.Logger)
 	g.spill = newSpill(o.Bus, o.Inbox.Commit, g.hints, o.Logger, m)
 	g.logins = newLogins(o.Subscribers.Credential, o.Now, o.Logger, m)
+	g.tokens = newKeyring(o)
+	g.failures, g.refusals = newFailures(), newFailures()
 	g.heart = pulse.New(o.Heart, "gateway", o.Logger)
 	g.feedStates = newFeedStates(o.Feeds.FeedState, o.Now)
 	g.feedReaders = newFeedReaders()
@@ -171,6 +178,8 @@ func (o *Options) complete() error {
 	missing(o.Heart == nil, "Heart")
 	missing(o.Inbox == nil, "Inbox")
 	missing(o.Feeds == nil, "Feeds")
+	missing(o.Tokens == nil, "Tokens")
+	missing(o.Audit == nil, "Audit")
 	missing(o.Bus == nil, "Bus")
 	missing(o.Probe == nil, "Probe")
 	missing(o.Subscribers == nil, "Subscribers")
@@ -226,6 +235,7 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 	loops.Go(func() error { g.ingest.run(background); return nil })
 	loops.Go(func() error { g.hints.run(background); return nil })
 	loops.Go(func() error { g.seen.run(background); return nil })
+	loops.Go(func() error { g.tokens.run(background); return nil })
 	loops.Go(func() error { return g.spill.run(background) })
 	loops.Go(func() error { return g.heart.Run(background) })
 

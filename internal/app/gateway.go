@@ -23,7 +23,7 @@ func Gateway(p Parts) (*gateway.Gateway, error) {
 	store := p.DB.Gateway()
 	return gateway.New(gateway.Options{
 		Connections: store, Jobs: store, Records: store, Holds: store, Diary: store, Settings: store, Heart: store,
-		Inbox: store, Feeds: store, Bus: p.Bus, Seal: p.Keys,
+		Inbox: store, Feeds: store, Tokens: store, Audit: store, Bus: p.Bus, Seal: p.Keys,
 		Subscribers: store, Boards: p.Bus, NATSIssuer: p.Config.NATSIssuer, NATSURL: natsURL(p.Config),
 		Receivers: store, SendWebhook: p.courier().Send, AllowPrivateEndpoints: p.Config.AllowPrivateEndpoints,
 		Probe: gateway.AshbyProber{NewClient: newClient},

@@ -33,3 +33,13 @@ type APIToken struct {
 	// LastUsedAt is right to a minute or two. All three are nil for never.
 	LastUsedAt, ExpiresAt, RevokedAt *time.Time
 }
+
+// TokenQuery asks for tokens, by id.
+type TokenQuery struct {
+	// Revoked asks for revoked ones too.
+	Revoked bool
+	// After continues a list after its last id.
+	After string
+	// Limit is from 1 to 200.
+	Limit int
+}

@@ -31,8 +31,6 @@ var (
 	ErrImplausible = errors.New("implausible answer")
 	// ErrRevoked: the subscriber was shut out for good.
 	ErrRevoked = errors.New("subscriber revoked")
-	// ErrTokenRevoked: the token was revoked before.
-	ErrTokenRevoked = errors.New("token revoked")
 	// ErrNoConsumer: the subscriber's consumer is not there.
 	ErrNoConsumer = errors.New("no such consumer")
 	// ErrNoVersion: the stream does not keep that version of the job.
