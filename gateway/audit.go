@@ -52,7 +52,7 @@ func isAudited(c *fiber.Ctx, r route) bool {
 	}
 	if kind := c.Params("kind"); r.access.needsToken() && kind != "" {
 		row, ok := ashby.ResourceOf(ashby.Kind(kind))
-		return ok && !row.In([]string{defaultModule})
+		return ok && (row.Personal || !row.In([]string{defaultModule}))
 	}
 	return false
 }

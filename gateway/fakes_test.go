@@ -189,6 +189,9 @@ func (s *fakeStore) MakeDue(_ context.Context, id string) error {
 		return err
 	}
 	s.due = append(s.due, id)
+	if s.onDue != nil {
+		s.onDue()
+	}
 	return nil
 }
 

@@ -24,6 +24,8 @@ type fakeTokens struct {
 	acts        []mirror.AuditEntry
 	// mute is the error of what writes the audit log, if set.
 	mute error
+	// onDue, if set, is called when a poll was made due, under the lock.
+	onDue func()
 }
 
 func (s *fakeStore) CreateToken(_ context.Context, t mirror.APIToken, hash []byte) error {
