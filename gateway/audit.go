@@ -61,7 +61,7 @@ func isAudited(c *fiber.Ctx, r route) bool {
 func actOf(c *fiber.Ctx, r route) mirror.Act {
 	x := exchangeOf(c)
 	a := mirror.Act{
-		Actor: x.caller.actor, Role: x.caller.role, Action: r.action, RequestID: x.id, Remote: c.IP(),
+		Actor: x.caller.actor, Role: x.caller.role, Action: r.action, RequestID: x.id, Remote: x.remote.String(),
 	}
 	if id := c.Params("id"); targetShape.MatchString(id) {
 		a.Target = strings.Clone(id)

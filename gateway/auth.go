@@ -65,7 +65,7 @@ func (g *Gateway) authenticate(c *fiber.Ctx) (caller, error) {
 	if subtle.ConstantTimeCompare(hash[:], g.adminHash[:]) == 1 && isBearer {
 		return environmentCaller, nil
 	}
-	address := addressOf(c)
+	address := neighbourhood(exchangeOf(c).remote)
 	wait := g.failures.wait(address, now)
 	why := deniedMalformed
 	switch {
@@ -130,6 +130,7 @@ func tooMany(p *problem, wait time.Duration) error {
 // often than failuresAllowed a minute: a token that may do little must not fill the audit log.
 func (g *Gateway) authorize(c *fiber.Ctx, r route) error {
 	x := exchangeOf(c)
+	x.remote = g.remoteOf(c)
 	who, err := g.authenticate(c)
 	if err != nil {
 		return err

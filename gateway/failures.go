@@ -1,11 +1,8 @@
 package gateway
 
 import (
-	"net/netip"
 	"sync"
 	"time"
-
-	"github.com/gofiber/fiber/v2"
 )
 
 const (
@@ -62,23 +59,4 @@ func (f *failures) add(who string, now time.Time) {
 	}
 	n.times++
 	f.count[who] = n
-}
-
-// addressOf is whom failures count against: the address at the other end of the connection, of IPv6 its network, since
-// whoever has one address there has 2^64. What headers such as X-Forwarded-For say is not believed, as anybody can send
-// them; behind a proxy all callers have the proxy's address.
-func addressOf(c *fiber.Ctx) string {
-	address, ok := netip.AddrFromSlice(c.Context().RemoteIP())
-	if !ok {
-		return ""
-	}
-	address = address.Unmap()
-	if address.Is4() {
-		return address.String()
-	}
-	network, err := address.WithZone("").Prefix(64)
-	if err != nil {
-		return address.String()
-	}
-	return network.String()
 }

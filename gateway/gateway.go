@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -86,6 +87,9 @@ type Options struct {
 	PublicURL string
 	// AdminToken is a bearer token of the API that always works, with the role admin.
 	AdminToken ashby.Secret
+	// TrustedProxies are what stands before the gateway: what they say in X-Forwarded-For is believed, up to the first
+	// address that is none of theirs. Without them nothing of it is.
+	TrustedProxies []netip.Prefix
 	// Modules are those that a connection may ask for; default "jobs" alone.
 	Modules []string
 	// DefaultPollInterval is for connections that name none; default one hour.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strconv"
 	"sync/atomic"
@@ -25,9 +26,10 @@ type exchange struct {
 	// route is the method and pattern, never the path itself: a hook's path holds its token.
 	route      string
 	connection string
-	// caller is who came with a token. target is the id of what a request made, and fields names what it changes, for the
+	// caller is who came with a token, or tried to, and remote from where. target is the id of what a request made, and fields names what it changes, for the
 	// audit log.
 	caller caller
+	remote netip.Addr
 	target string
 	fields []string
 	// outcome says what became of a webhook.

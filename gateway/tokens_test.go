@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -210,25 +209,6 @@ func TestTokensWhileTheStoreIsAway(t *testing.T) {
 		return
 	}
 	t.Error(exposition(t, b))
-}
-
-// from is the status of GET /v1/whoami from an address of this machine.
-func (b *bundle) from(address, token string) *http.Response {
-	b.t.Helper()
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dialer.DialContext}}
-	req, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, "http://"+b.addr+"/v1/whoami", nil)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("X-Forwarded-For", "192.0.2.1")
-	res, err := client.Do(req)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	_ = res.Body.Close()
-	return res
 }
 
 func TestTooManyFailuresAreRefusedByAddress(t *testing.T) {

@@ -22,6 +22,8 @@ type Config struct {
 	// PublicURL has no slash at its end.
 	PublicURL  string       `env:"PUBLIC_URL" help:"the address under which Ashby reaches this service, for webhook URLs"`
 	AdminToken ashby.Secret `env:"ADMIN_TOKEN" help:"bearer token of the API, at least 16 characters"`
+	// TrustedProxies are what stands before the gateway; see Proxies.
+	TrustedProxies []string `env:"TRUSTED_PROXIES" help:"addresses or networks of the proxies before the gateway, whose X-Forwarded-For is believed; none where empty"`
 
 	// DataDir defaults to /var/lib/ashbridge for root, else to ashbridge in the user's folder for data.
 	DataDir     string `env:"DATA_DIR" help:"folder of the managed Postgres, the embedded NATS and the keyset"`
