@@ -26,16 +26,16 @@ var targetShape = regexp.MustCompile(`^(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f
 
 // audited runs a handler between the two times that its act is written down. An act that cannot be written down before it
 // is done is not done. What goes wrong after it is logged: the act then stays "started" in the audit log.
-func (g *Gateway) audited(c *fiber.Ctx, r route) (err error) {
+func (g *Gateway) audited(ctx context.Context, c *fiber.Ctx, r route) (err error) {
 	if !isAudited(c, r) {
 		return r.handler(c)
 	}
-	id, err := g.opts.Audit.BeginAct(c.UserContext(), actOf(c, r))
+	id, err := g.opts.Audit.BeginAct(ctx, actOf(c, r))
 	if err != nil {
 		return errUnavailable.because(fmt.Errorf("the act was not done: %w", err))
 	}
 	status := http.StatusInternalServerError // where the handler panics
-	defer func() { g.finishAct(c, id, status) }()
+	defer func() { g.finishAct(ctx, c, id, status) }()
 	err = r.handler(c)
 	status = c.Response().StatusCode()
 	if err != nil {
@@ -103,7 +103,7 @@ func connectionAct(body []byte) string {
 }
 
 // finishAct writes down what became of an act, also where the request's own time is over.
-func (g *Gateway) finishAct(c *fiber.Ctx, id int64, status int) {
+func (g *Gateway) finishAct(ctx context.Context, c *fiber.Ctx, id int64, status int) {
 	x := exchangeOf(c)
 	end := mirror.ActEnd{Outcome: outcomeOf(status), Status: status, Target: x.target}
 	if targetShape.MatchString(x.connection) {
@@ -112,7 +112,7 @@ func (g *Gateway) finishAct(c *fiber.Ctx, id int64, status int) {
 	if len(x.fields) > 0 {
 		end.Detail = map[string]any{"fields": x.fields}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.UserContext()), auditTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTime)
 	defer cancel()
 	if err := g.opts.Audit.FinishAct(ctx, id, end); err != nil {
 		g.log.ErrorContext(ctx, "the end of an act was not written down", "audit_id", id, "request_id", x.id,
@@ -131,14 +131,13 @@ func outcomeOf(status int) mirror.ActOutcome {
 }
 
 // auditRefusal writes down that a caller of the wrong role was refused. The refusal stands also where that fails.
-func (g *Gateway) auditRefusal(c *fiber.Ctx, r route) {
-	ctx := c.UserContext()
+func (g *Gateway) auditRefusal(ctx context.Context, c *fiber.Ctx, r route) {
 	id, err := g.opts.Audit.BeginAct(ctx, actOf(c, r))
 	if err != nil {
 		g.log.ErrorContext(ctx, "a refused act was not written down", "request_id", exchangeOf(c).id, "error", err)
 		return
 	}
-	g.finishAct(c, id, http.StatusForbidden)
+	g.finishAct(ctx, c, id, http.StatusForbidden)
 }
 
 // auditEntryJSON is an entry of the audit log as the API shows it.

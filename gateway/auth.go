@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -56,7 +57,7 @@ var denials = []denial{
 // authenticate finds out who calls. Failures count against the address they come from. An address that has had too many
 // is refused, but for the token of the configuration and for those that this gateway knows: who sends wrong ones from an
 // address that many share, such as a proxy's, does not lock out those who send right ones.
-func (g *Gateway) authenticate(c *fiber.Ctx) (caller, error) {
+func (g *Gateway) authenticate(ctx context.Context, c *fiber.Ctx) (caller, error) {
 	now := g.opts.Now()
 	scheme, text, _ := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")
 	hash := sha256.Sum256([]byte(text))
@@ -72,7 +73,7 @@ func (g *Gateway) authenticate(c *fiber.Ctx) (caller, error) {
 	case scheme == "":
 		why = deniedMissing
 	case isBearer && tokenText.MatchString(text):
-		t, err := g.tokens.find(c.UserContext(), hash, wait > 0)
+		t, err := g.tokens.find(ctx, hash, wait > 0)
 		switch {
 		case err == nil:
 			if why = unusable(t, now); why == "" {
@@ -128,10 +129,10 @@ func tooMany(p *problem, wait time.Duration) error {
 
 // authorize lets a caller of the right role through. One of another role is refused, which is written down, but not more
 // often than failuresAllowed a minute: a token that may do little must not fill the audit log.
-func (g *Gateway) authorize(c *fiber.Ctx, r route) error {
+func (g *Gateway) authorize(ctx context.Context, c *fiber.Ctx, r route) error {
 	x := exchangeOf(c)
 	x.remote = g.remoteOf(c)
-	who, err := g.authenticate(c)
+	who, err := g.authenticate(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -146,6 +147,6 @@ func (g *Gateway) authorize(c *fiber.Ctx, r route) error {
 		return tooMany(errTooManyRefusals, wait)
 	}
 	g.refusals.add(who.actor.ID, now)
-	g.auditRefusal(c, r)
+	g.auditRefusal(ctx, c, r)
 	return refusal
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 )
 
-// from is the answer to GET /v1/whoami from an address of this machine, with what X-Forwarded-For shall say.
-func (b *bundle) from(address, token string, forwarded ...string) *http.Response {
+// from is the status of GET /v1/whoami from an address of this machine, with what X-Forwarded-For shall say.
+func (b *bundle) from(address, token string, forwarded ...string) int {
 	b.t.Helper()
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: dialer.DialContext}}
@@ -25,7 +25,7 @@ func (b *bundle) from(address, token string, forwarded ...string) *http.Response
 		b.t.Fatal(err)
 	}
 	_ = res.Body.Close()
-	return res
+	return res.StatusCode
 }
 
 // A client is told apart by what the proxies that are trusted say of it, and by nothing that it says itself.

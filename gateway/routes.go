@@ -113,10 +113,10 @@ func (g *Gateway) wrap(parent context.Context, r route) fiber.Handler {
 		if !r.access.needsToken() {
 			return r.handler(c)
 		}
-		if err := g.authorize(c, r); err != nil {
+		if err := g.authorize(ctx, c, r); err != nil {
 			return err
 		}
 		c.Set(fiber.HeaderCacheControl, "no-store")
-		return g.audited(c, r)
+		return g.audited(ctx, c, r)
 	}
 }

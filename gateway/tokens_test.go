@@ -244,11 +244,11 @@ func TestTooManyFailuresAreRefusedByAddress(t *testing.T) {
 		t.Errorf("the store was asked %d times more", now-asked)
 	}
 	// Nor is anybody at another address.
-	if res := b.from("127.0.0.2", fresh.Token); res.StatusCode != http.StatusOK {
-		t.Errorf("from another address: %d", res.StatusCode)
+	if status := b.from("127.0.0.2", fresh.Token); status != http.StatusOK {
+		t.Errorf("from another address: %d", status)
 	}
-	if res := b.from("127.0.0.3", wrong(1)); res.StatusCode != http.StatusUnauthorized {
-		t.Errorf("a first failure from another address: %d", res.StatusCode)
+	if status := b.from("127.0.0.3", wrong(1)); status != http.StatusUnauthorized {
+		t.Errorf("a first failure from another address: %d", status)
 	}
 	b.clock.add(failureWindow - 10*time.Second)
 	b.as(wrong(1)).problem(t, 401, "unauthorized")
