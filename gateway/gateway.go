@@ -3,8 +3,9 @@
 //
 // It guarantees that a webhook is answered 200 only after it was committed, to Postgres or, while Postgres is down, to
 // the fsynced stream SPILL; that a fault of ours is never answered with a status that Ashby takes as final (401, 403,
-// 404, 405, 410); and that no key, token or secret reaches a log or a reply, except the webhook secret, once, in the
-// answer to the request that made it. When it can store nothing it answers 503 with Retry-After.
+// 404, 405, 410); that no key, token or secret reaches a log or a reply, except those that it makes, once, in the answer
+// to the request that made them; and that nothing is changed through the API that the audit log does not tell of. When it can store
+// nothing it answers 503 with Retry-After.
 package gateway
 
 import (
