@@ -50,14 +50,18 @@ func (a access) check(role mirror.Role) error {
 	}
 	p := *errForbidden
 	p.Roles = roles
-	p.Detail = "This needs a token with the role " + join(roles, " or ") + "; this one has the role " + string(role) + "."
+	which := "one of the roles "
+	if len(roles) == 1 {
+		which = "the role "
+	}
+	p.Detail = "This needs a token with " + which + listed(roles) + "; this one has the role " + string(role) + "."
 	return &p
 }
 
-func join(roles []mirror.Role, between string) string {
+func listed(roles []mirror.Role) string {
 	words := make([]string, len(roles))
 	for i, r := range roles {
 		words[i] = string(r)
 	}
-	return strings.Join(words, between)
+	return strings.Join(words, ", ")
 }

@@ -84,10 +84,10 @@ var (
 	errForbidden = newProblem(http.StatusForbidden, "forbidden", "The token's role does not suffice",
 		"Use a token of one of the roles in roles.")
 	errTooManyFailures = newProblem(http.StatusTooManyRequests, "too-many-failures", "Too many wrong tokens",
-		"More than 20 requests without a right token came from this address within a minute. Correct the token, and try "+
+		"Twenty requests without a right token came from this address within a minute. Correct the token, and try "+
 			"again after the seconds in Retry-After.")
 	errTooManyRefusals = newProblem(http.StatusTooManyRequests, "too-many-failures", "Too many refused requests",
-		"More than 20 requests with this token were refused for its role within a minute. What it may do, it still may. Try "+
+		"Twenty requests with this token were refused for its role within a minute. What it may do, it still may. Try "+
 			"again after the seconds in Retry-After.")
 	errDuplicateName = newProblem(http.StatusConflict, "duplicate-name", "Name already used",
 		"A token that is in use has this name. Revoke it first, or choose another name.")

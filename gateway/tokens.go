@@ -94,7 +94,7 @@ func inWords(a mirror.Actor) string {
 // role checks the name of a role.
 func (f *form) role(v *string) mirror.Role {
 	const field = "role"
-	there := "one of: " + join(mirror.Roles(), ", ")
+	there := "one of: " + listed(mirror.Roles())
 	if v == nil {
 		f.fault(field, "it is required, and must be "+there)
 		return ""
