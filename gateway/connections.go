@@ -70,6 +70,7 @@ func (g *Gateway) createConnection(c *fiber.Ctx) error {
 	if err := g.opts.Connections.Create(ctx, created); err != nil {
 		return fmt.Errorf("storing connection: %w", err)
 	}
+	exchangeOf(c).target = created.ID
 	exchangeOf(c).hint = &mirror.Hint{Connection: created.ID, Kind: mirror.HintAll}
 	c.Location("/v1/connections/" + created.ID)
 	// The answer is made from what was stored, not read back: a failed read would lose the secret.

@@ -83,7 +83,7 @@ func TestDocumentListsEveryProblemType(t *testing.T) {
 		errDuplicateKey, errDuplicateEmployer, errOtherOrganization, errPaused, errAmbiguous, errWrongKey,
 		errMissingPermission, errAshbyUnavailable, errUnknownKind, errModuleOff, errModules, errHoldEnded, errBusy,
 		errWebhooksForbidden, errManyReaders, errNoIssuer, errRevoked, errUnknownEmployers, errNotSubscribed, errNoVersion,
-		errTestBusy, errNotActive, errTooMany,
+		errTestBusy, errNotActive, errTooMany, errForbidden, errTooManyFailures, errTooManyRefusals, errDuplicateName,
 	} {
 		made[p.Type] = true
 	}

@@ -63,14 +63,17 @@ func (q *query) connection() string {
 }
 
 // since reads the time from which on changes are asked for, zero where it is not given.
-func (q *query) since() time.Time {
-	s := q.values["updated_since"]
+func (q *query) since() time.Time { return q.time("updated_since") }
+
+// time reads a time, zero where it is not given.
+func (q *query) time(name string) time.Time {
+	s := q.values[name]
 	if s == "" {
 		return time.Time{}
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
-		q.fault("updated_since", "it must be a time such as 2026-11-23T10:00:00Z")
+		q.fault(name, "it must be a time such as 2026-11-23T10:00:00Z")
 	}
 	return t
 }

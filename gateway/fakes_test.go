@@ -29,6 +29,7 @@ type fakeStore struct {
 	truth
 	fakeFeeds
 	fakeReceivers
+	fakeTokens
 	// commit, if set, replaces the commit; it may call commitNow.
 	commit func(ctx context.Context, ds []mirror.Delivery) error
 }
@@ -188,6 +189,9 @@ func (s *fakeStore) MakeDue(_ context.Context, id string) error {
 		return err
 	}
 	s.due = append(s.due, id)
+	if s.onDue != nil {
+		s.onDue()
+	}
 	return nil
 }
 

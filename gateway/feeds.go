@@ -95,6 +95,7 @@ func (g *Gateway) createFeed(c *fiber.Ctx) error {
 	if err != nil {
 		return fmt.Errorf("storing feed: %w", err)
 	}
+	exchangeOf(c).target = stored.ID
 	return writeJSON(c, fiber.StatusCreated, g.showFeed(stored, token))
 }
 

@@ -3,8 +3,9 @@
 //
 // It guarantees that a webhook is answered 200 only after it was committed, to Postgres or, while Postgres is down, to
 // the fsynced stream SPILL; that a fault of ours is never answered with a status that Ashby takes as final (401, 403,
-// 404, 405, 410); and that no key, token or secret reaches a log or a reply, except the webhook secret, once, in the
-// answer to the request that made it. When it can store nothing it answers 503 with Retry-After.
+// 404, 405, 410); that no key, token or secret reaches a log or a reply, except those that it makes, once, in the answer
+// to the request that made them; and that nothing is changed through the API that the audit log does not tell of. When it can store
+// nothing it answers 503 with Retry-After.
 package gateway
 
 import (
@@ -14,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -62,6 +64,8 @@ type Options struct {
 	Heart       Heart
 	Inbox       Inbox
 	Feeds       Feeds
+	Tokens      Tokens
+	Audit       Audit
 	Bus         Bus
 	Probe       Prober
 	Subscribers Subscribers
@@ -82,8 +86,11 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// PublicURL is where Ashby reaches the gateway, "https://ashbridge.example.com"; webhook URLs begin with it.
 	PublicURL string
-	// AdminToken is the bearer token of the API.
+	// AdminToken is a bearer token of the API that always works, with the role admin.
 	AdminToken ashby.Secret
+	// TrustedProxies are what stands before the gateway: what they say in X-Forwarded-For is believed, up to the first
+	// address that is none of theirs. Without them nothing of it is.
+	TrustedProxies []netip.Prefix
 	// Modules are those that a connection may ask for; default "jobs" alone.
 	Modules []string
 	// DefaultPollInterval is for connections that name none; default one hour.
@@ -112,10 +119,13 @@ type Gateway struct {
 	seen      *sightings
 	spill     *spill
 	logins    *logins
-	heart     *pulse.Pulse
-	setups    keyedLocks
-	tests     keyedLocks
-	serving   atomic.Bool
+	tokens    *keyring
+	// failures counts those of addresses that send no right token, refusals those of tokens that ask for too much.
+	failures, refusals *failures
+	heart              *pulse.Pulse
+	setups             keyedLocks
+	tests              keyedLocks
+	serving            atomic.Bool
 
 	feedStates  *feedStates
 	feedReaders *feedReaders
@@ -146,6 +156,8 @@ func New(o Options) (*Gateway, error) {
 	g.seen = newSightings(o.Inbox.Seen, o.Now, o.Logger)
 	g.spill = newSpill(o.Bus, o.Inbox.Commit, g.hints, o.Logger, m)
 	g.logins = newLogins(o.Subscribers.Credential, o.Now, o.Logger, m)
+	g.tokens = newKeyring(o)
+	g.failures, g.refusals = newFailures(), newFailures()
 	g.heart = pulse.New(o.Heart, "gateway", o.Logger)
 	g.feedStates = newFeedStates(o.Feeds.FeedState, o.Now)
 	g.feedReaders = newFeedReaders()
@@ -171,6 +183,8 @@ func (o *Options) complete() error {
 	missing(o.Heart == nil, "Heart")
 	missing(o.Inbox == nil, "Inbox")
 	missing(o.Feeds == nil, "Feeds")
+	missing(o.Tokens == nil, "Tokens")
+	missing(o.Audit == nil, "Audit")
 	missing(o.Bus == nil, "Bus")
 	missing(o.Probe == nil, "Probe")
 	missing(o.Subscribers == nil, "Subscribers")
@@ -226,6 +240,7 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 	loops.Go(func() error { g.ingest.run(background); return nil })
 	loops.Go(func() error { g.hints.run(background); return nil })
 	loops.Go(func() error { g.seen.run(background); return nil })
+	loops.Go(func() error { g.tokens.run(background); return nil })
 	loops.Go(func() error { return g.spill.run(background) })
 	loops.Go(func() error { return g.heart.Run(background) })
 

@@ -22,7 +22,7 @@ func TestNewReportsEveryFault(t *testing.T) {
 	}
 	for _, name := range []string{
 		"Connections", "Jobs", "Records", "Holds", "Diary", "Settings", "Heart", "Webhooks", "Inbox", "Bus", "Probe", "Seal", "Logger", "Registerer",
-		"AdminToken", "PublicURL", "Modules", "Subscribers", "Boards", "NATSURL",
+		"AdminToken", "PublicURL", "Modules", "Subscribers", "Boards", "NATSURL", "Tokens", "Audit",
 	} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not in: %v", name, err)

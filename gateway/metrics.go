@@ -59,6 +59,7 @@ type metrics struct {
 	drainErr  prometheus.Counter
 	feeds     *prometheus.CounterVec
 	logins    map[loginOutcome]prometheus.Counter
+	denied    map[denial]prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -67,8 +68,9 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		Help: "Webhooks by what became of them.",
 	}, []string{"outcome"})
 	logins, byOutcome := newLoginMetrics()
+	failures, byReason := newTokenMetrics()
 	m := &metrics{
-		logins: byOutcome,
+		logins: byOutcome, denied: byReason,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ashbridge_gateway_requests_total",
 			Help: "HTTP requests by route and class of status.",
@@ -132,7 +134,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.requests, m.durations, hooks, m.batches, m.commits, m.commitErr,
-		m.queue, m.hints, m.lookups, m.drained, m.drainErr, m.feeds, logins,
+		m.queue, m.hints, m.lookups, m.drained, m.drainErr, m.feeds, logins, failures,
 	} {
 		errs = append(errs, reg.Register(c))
 	}
@@ -149,6 +151,18 @@ func newLoginMetrics() (*prometheus.CounterVec, map[loginOutcome]prometheus.Coun
 		byOutcome[o] = logins.WithLabelValues(string(o))
 	}
 	return logins, byOutcome
+}
+
+func newTokenMetrics() (*prometheus.CounterVec, map[denial]prometheus.Counter) {
+	failures := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ashbridge_gateway_token_failures_total",
+		Help: "Requests to the API that were refused for their token, by why.",
+	}, []string{"reason"})
+	byReason := make(map[denial]prometheus.Counter, len(denials))
+	for _, why := range denials {
+		byReason[why] = failures.WithLabelValues(string(why))
+	}
+	return failures, byReason
 }
 
 // declare makes the label sets of the routes.

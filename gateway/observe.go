@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strconv"
 	"sync/atomic"
@@ -25,6 +26,12 @@ type exchange struct {
 	// route is the method and pattern, never the path itself: a hook's path holds its token.
 	route      string
 	connection string
+	// caller is who came with a token, or tried to, and remote from where. target is the id of what a request made, and fields names what it changes, for the
+	// audit log.
+	caller caller
+	remote netip.Addr
+	target string
+	fields []string
 	// outcome says what became of a webhook.
 	outcome outcome
 	hint    *mirror.Hint
@@ -143,6 +150,9 @@ func (g *Gateway) report(ctx context.Context, x *exchange, p *problem, a answere
 	attrs := []slog.Attr{
 		slog.String("request_id", x.id), slog.String("route", x.route), slog.Int("status", status),
 		slog.Duration("took", took), slog.Int("bytes_in", a.in), slog.Int("bytes_out", a.out),
+	}
+	if x.caller.actor.ID != "" {
+		attrs = append(attrs, slog.String("caller", x.caller.actor.ID))
 	}
 	if x.connection != "" {
 		attrs = append(attrs, slog.String("connection", x.connection))

@@ -41,7 +41,12 @@ type problem struct {
 	// Steps guide a person through Ashby's pages.
 	Steps []string `json:"steps,omitempty"`
 
+	// Roles are those of which a token must have one.
+	Roles []mirror.Role `json:"roles,omitempty"`
+
 	retry bool
+	// after is what Retry-After says, in seconds; 0 for retryAfter where retry is set, else for nothing.
+	after int
 	cause error
 }
 
@@ -75,7 +80,17 @@ var (
 	errUnavailable = newProblem(http.StatusServiceUnavailable, "unavailable", "Temporarily unavailable",
 		"Nothing is known to have been stored. Try again after the seconds in Retry-After.")
 	errNoToken = newProblem(http.StatusUnauthorized, "unauthorized", "No valid token",
-		"Send the header Authorization: Bearer with the gateway's admin token.")
+		"Send the header Authorization: Bearer with a token of this gateway's API.")
+	errForbidden = newProblem(http.StatusForbidden, "forbidden", "The token's role does not suffice",
+		"Use a token of one of the roles in roles.")
+	errTooManyFailures = newProblem(http.StatusTooManyRequests, "too-many-failures", "Too many wrong tokens",
+		"Twenty requests without a right token came from this address within a minute. Correct the token, and try "+
+			"again after the seconds in Retry-After.")
+	errTooManyRefusals = newProblem(http.StatusTooManyRequests, "too-many-failures", "Too many refused requests",
+		"Twenty requests with this token were refused for its role within a minute. What it may do, it still may. Try "+
+			"again after the seconds in Retry-After.")
+	errDuplicateName = newProblem(http.StatusConflict, "duplicate-name", "Name already used",
+		"A token that is in use has this name. Revoke it first, or choose another name.")
 	errNotFound = newProblem(http.StatusNotFound, "not-found", "Not found",
 		"There is nothing with this id. Check the id, or list what there is.")
 	errNoRoute = newProblem(http.StatusNotFound, "no-such-path", "No such path",
@@ -177,6 +192,7 @@ func problemOf(err error) *problem {
 		{mirror.ErrRevoked, errRevoked},
 		{mirror.ErrDuplicateKey, errDuplicateKey},
 		{mirror.ErrDuplicateEmployer, errDuplicateEmployer},
+		{mirror.ErrDuplicateName, errDuplicateName},
 		{mirror.ErrNotActive, errNotActive},
 		{mirror.ErrTooMany, errTooMany},
 		{mirror.ErrUnavailable, errUnavailable},
@@ -217,8 +233,11 @@ func problemOfStatus(status int, err error) *problem {
 func writeProblem(c *fiber.Ctx, err error) *problem {
 	p := *problemOf(err)
 	p.RequestID = exchangeOf(c).id
-	if p.retry {
-		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(retryAfter))
+	if p.retry && p.after == 0 {
+		p.after = retryAfter
+	}
+	if p.after > 0 {
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(p.after))
 	}
 	if werr := writeJSON(c, p.Status, &p); werr != nil {
 		c.Status(http.StatusInternalServerError)

@@ -89,6 +89,7 @@ func (g *Gateway) createReceiver(c *fiber.Ctx) error {
 		}
 	}
 	g.opts.Bus.WakeWebhooks()
+	exchangeOf(c).target = r.ID
 	c.Location("/v1/endpoints/" + r.ID)
 	return writeJSON(c, fiber.StatusCreated, out)
 }

@@ -103,7 +103,7 @@ func prepare(t *testing.T, change ...func(*Options)) *bundle {
 	b.prober.set(goodKey, probeAnswer{report: okReport(), postings: []string{"posting-1", "posting-2"}})
 	o := Options{
 		Connections: b.store, Jobs: b.store, Records: b.store, Holds: b.store, Diary: b.store, Settings: b.store, Heart: b.store,
-		Inbox: b.store, Feeds: b.store, Bus: b.bus, Probe: b.prober, Webhooks: b.admins.of, Seal: keyset,
+		Inbox: b.store, Feeds: b.store, Tokens: b.store, Audit: b.store, Bus: b.bus, Probe: b.prober, Webhooks: b.admins.of, Seal: keyset,
 		Receivers: b.store, SendWebhook: b.courier.send,
 		PublicURL: publicURL, AdminToken: adminToken, Now: clock.now, Registerer: b.registry,
 		Logger:      slog.New(slog.NewJSONHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -185,7 +185,7 @@ func (a answer) problem(t *testing.T, status int, name string) problem {
 		p.RequestID != a.header.Get("X-Request-Id") {
 		t.Fatalf("got problem %s, want %s", a.body, name)
 	}
-	if (status == http.StatusServiceUnavailable) != (a.header.Get("Retry-After") != "") {
+	if (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests) != (a.header.Get("Retry-After") != "") {
 		t.Errorf("%d with Retry-After %q", status, a.header.Get("Retry-After"))
 	}
 	return p

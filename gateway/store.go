@@ -200,3 +200,29 @@ type Receivers interface {
 	// Parcels returns its deliveries, the newest first, at most q.Limit.
 	Parcels(ctx context.Context, q mirror.ParcelQuery) ([]mirror.ParcelView, error)
 }
+
+// Tokens keeps the API's tokens.
+type Tokens interface {
+	// CreateToken stores a token and the SHA-256 of its text. mirror.ErrDuplicateName where one that is neither revoked nor
+	// expired has its name.
+	CreateToken(ctx context.Context, t mirror.APIToken, hash []byte) error
+	// Tokens returns tokens by id, expired ones too, at most q.Limit.
+	Tokens(ctx context.Context, q mirror.TokenQuery) ([]mirror.APIToken, error)
+	// RevokeToken makes a token of no use, and returns it; one that is revoked stays as it is. mirror.ErrNotFound.
+	RevokeToken(ctx context.Context, id string) (mirror.APIToken, error)
+	// TokenOf returns the token with this hash, revoked and expired ones too. mirror.ErrNotFound if there never was one; any
+	// other error means that it is not known.
+	TokenOf(ctx context.Context, hash []byte) (mirror.APIToken, error)
+	// TokenUsed notes that a token was used now, unless that was noted within the last minute.
+	TokenUsed(ctx context.Context, id string) error
+}
+
+// Audit keeps what was done by whom.
+type Audit interface {
+	// BeginAct writes an act down before it is done, and returns the entry's id.
+	BeginAct(ctx context.Context, act mirror.Act) (int64, error)
+	// FinishAct writes down what became of an act, once. mirror.ErrNotFound.
+	FinishAct(ctx context.Context, id int64, end mirror.ActEnd) error
+	// AuditLog returns entries, the latest first, at most q.Limit.
+	AuditLog(ctx context.Context, q mirror.AuditQuery) ([]mirror.AuditEntry, error)
+}

@@ -74,6 +74,7 @@ func (g *Gateway) createSubscriber(c *fiber.Ctx) error {
 	if err := g.opts.Subscribers.CreateSubscriber(ctx, s, hash); err != nil {
 		return fmt.Errorf("storing subscriber: %w", err)
 	}
+	exchangeOf(c).target = s.ID
 	c.Location("/v1/subscribers/" + s.ID)
 	return writeJSON(c, fiber.StatusCreated, g.showSubscriber(g.settle(ctx, s), password))
 }

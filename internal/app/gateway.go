@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -21,9 +22,13 @@ func Gateway(p Parts) (*gateway.Gateway, error) {
 	clients := p.ashbyClients(nil)
 	newClient := func(key ashby.Secret) (*ashby.Client, error) { return clients.client(key, probeTries, probeElapsed) }
 	store := p.DB.Gateway()
+	proxies, err := p.Config.Proxies()
+	if err != nil {
+		return nil, fmt.Errorf("trusted proxies: %w", err)
+	}
 	return gateway.New(gateway.Options{
 		Connections: store, Jobs: store, Records: store, Holds: store, Diary: store, Settings: store, Heart: store,
-		Inbox: store, Feeds: store, Bus: p.Bus, Seal: p.Keys,
+		Inbox: store, Feeds: store, Tokens: store, Audit: store, Bus: p.Bus, Seal: p.Keys,
 		Subscribers: store, Boards: p.Bus, NATSIssuer: p.Config.NATSIssuer, NATSURL: natsURL(p.Config),
 		Receivers: store, SendWebhook: p.courier().Send, AllowPrivateEndpoints: p.Config.AllowPrivateEndpoints,
 		Probe: gateway.AshbyProber{NewClient: newClient},
@@ -34,7 +39,7 @@ func Gateway(p Parts) (*gateway.Gateway, error) {
 			}
 			return client, nil
 		},
-		PublicURL: p.Config.PublicURL, AdminToken: p.Config.AdminToken, Modules: p.Config.Modules,
+		PublicURL: p.Config.PublicURL, AdminToken: p.Config.AdminToken, TrustedProxies: proxies, Modules: p.Config.Modules,
 		DefaultPollInterval: p.Config.PollInterval, StopTimeout: p.StopTimeout,
 		Logger: p.Log.With("service", "gateway"), Registerer: p.Registry,
 	})

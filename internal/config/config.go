@@ -22,6 +22,8 @@ type Config struct {
 	// PublicURL has no slash at its end.
 	PublicURL  string       `env:"PUBLIC_URL" help:"the address under which Ashby reaches this service, for webhook URLs"`
 	AdminToken ashby.Secret `env:"ADMIN_TOKEN" help:"bearer token of the API, at least 16 characters"`
+	// TrustedProxies are what stands before the gateway; see Proxies.
+	TrustedProxies []string `env:"TRUSTED_PROXIES" help:"addresses or networks of the proxies before the gateway, whose X-Forwarded-For is believed; none where empty"`
 
 	// APIURL has no slash at its end. Address says what is used where it is empty, and Bearer what stands in for Token.
 	APIURL string       `env:"API_URL" help:"the gateway's address for commands; where empty PUBLIC_URL, else that of HTTP_ADDR"`

@@ -198,6 +198,7 @@ func TestEachFaultSaysWhatToSet(t *testing.T) {
 		{"format", map[string]string{"ASHBRIDGE_LOG_FORMAT": "xml"}, nil, "text or json"},
 		{"address", map[string]string{"ASHBRIDGE_HTTP_ADDR": "8080"}, nil, "host:port"},
 		{"module", map[string]string{"ASHBRIDGE_MODULES": "jobs,candidate"}, nil, `names "candidate": there are jobs, candidates, `},
+		{"proxy", map[string]string{"ASHBRIDGE_TRUSTED_PROXIES": "10.0.0.0/8,proxy.example.com"}, nil, `names "proxy.example.com": set it to addresses or networks`},
 		{"no jobs", map[string]string{"ASHBRIDGE_MODULES": "candidates,offers"}, nil, "lacks jobs"},
 		{"record events", map[string]string{"ASHBRIDGE_RECORD_EVENTS": "some"}, nil, "true or false"},
 		{"plain Ashby", map[string]string{"ASHBRIDGE_ASHBY_URL": "http://api.ashbyhq.com"}, nil, "ASHBRIDGE_ALLOW_PRIVATE_ASHBY"},
@@ -390,5 +391,14 @@ func TestEnviron(t *testing.T) {
 	cfg, err := config.Load(config.Environ(), nil, config.Up)
 	if err != nil || cfg.LogFormat != "json" {
 		t.Errorf("log format %q, %v", cfg.LogFormat, err)
+	}
+}
+
+func TestProxiesAreAddressesAndNetworks(t *testing.T) {
+	t.Parallel()
+	c := config.Config{TrustedProxies: []string{"10.0.0.7", "10.1.2.3/16", "2001:db8::1"}}
+	got, err := c.Proxies()
+	if err != nil || fmt.Sprint(got) != "[10.0.0.7/32 10.1.0.0/16 2001:db8::1/128]" {
+		t.Errorf("%v, %v", got, err)
 	}
 }

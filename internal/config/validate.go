@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -49,6 +50,9 @@ func (c *Config) judge(in *input) {
 	if n := len(c.AdminToken.Reveal()); n > 0 && n < minAdminToken {
 		in.judge("ADMIN_TOKEN", fmt.Sprintf("has %d characters: make one of at least %d, with `openssl rand -hex 32`", n, minAdminToken))
 	}
+	if _, err := c.Proxies(); err != nil {
+		in.judge("TRUSTED_PROXIES", err.Error())
+	}
 	in.judge("MODULES", wrongModules(c.Modules))
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		in.judge("LOG_FORMAT", fmt.Sprintf("is %q: set it to text or json", c.LogFormat))
@@ -77,6 +81,22 @@ func (c *Config) judgeNeeds(in *input, needs Needs) {
 		"`ashbridge tokens create` makes one"+c.ownToken())
 	need(NeedPublicURL, c.PublicURL != "", "PUBLIC_URL",
 		"set it to the address under which Ashby reaches this service, as https://ashbridge.example.com")
+}
+
+// Proxies are the networks of TrustedProxies; an address is a network of its own.
+func (c *Config) Proxies() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, text := range c.TrustedProxies {
+		network, err := netip.ParsePrefix(text)
+		if address, addressErr := netip.ParseAddr(text); addressErr == nil {
+			network, err = netip.PrefixFrom(address, address.BitLen()), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("names %q: set it to addresses or networks such as 10.0.0.7 or 10.0.0.0/8, with commas between them", text)
+		}
+		out = append(out, network.Masked())
+	}
+	return out, nil
 }
 
 // wrongModules says what is wrong with the modules that may be asked for.

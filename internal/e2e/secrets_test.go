@@ -70,6 +70,15 @@ func TestSecretsAreNowhere(t *testing.T) {
 	s.must(http.StatusOK, http.MethodPost, "/v1/endpoints/"+endpoint.ID+"/rotate", nil).decode(t, &turned)
 	s.eventually("a webhook has come", func() error { return atLeast(len(board.got()), 1) })
 
+	var token struct{ ID, Token string }
+	s.must(http.StatusCreated, http.MethodPost, "/v1/tokens", map[string]any{"name": "canary", "role": "operator"}).decode(t, &token)
+	operator := *s.api
+	operator.token = token.Token
+	operator.must(http.StatusAccepted, http.MethodPost, "/v1/connections/"+e.id+"/sync", nil)
+	operator.must(http.StatusForbidden, http.MethodDelete, "/v1/tokens/"+token.ID, nil)
+	s.must(http.StatusOK, http.MethodDelete, "/v1/tokens/"+token.ID, nil)
+	operator.must(http.StatusUnauthorized, http.MethodGet, "/v1/whoami", nil)
+
 	// The simulator does send what must be found nowhere.
 	jobs := ask(t, s.ashby.URL+"/job.list", org.AddKey(ashbytest.KeyOptions{}))
 	for _, marker := range []string{ashbytest.PersonalMarker, ashbytest.InternalMarker} {
@@ -81,13 +90,13 @@ func TestSecretsAreNowhere(t *testing.T) {
 	if err := verdict(blindSpots(haystacks, map[string]string{
 		"the logs": e.id, "the database dump": title, "the metrics": "ashbridge_", "GET /v1/connections": e.id,
 		"GET /v1/connections/{id}": e.id, "GET /v1/jobs": title, "the stream": title, "NATS's store": title,
-		"events and listings": title,
+		"events and listings": title, "GET /v1/audit": "connection.rotate_key", "GET /v1/tokens?revoked=true": token.ID,
 	})); err != nil {
 		t.Errorf("the search proves nothing: %v", err)
 	}
 	faults := leaks(haystacks, map[string]string{
 		"the first key": firstKey, "the second key": secondKey, "the wrong key": "canary-key-wrong-000000000000",
-		"the first webhook secret": e.secret, "the second webhook secret": rotated.WebhookSetup.Secret, "the admin token": adminToken,
+		"the first webhook secret": e.secret, "the second webhook secret": rotated.WebhookSetup.Secret, "the admin token": adminToken, "a token": token.Token,
 		"the first signing secret": endpoint.Secret, "the second signing secret": turned.Secret,
 		"a person": ashbytest.PersonalMarker,
 	})
@@ -194,6 +203,7 @@ func (s *system) everythingWritten(t testing.TB, connection string) map[string][
 	out["the metrics"] = metrics.Body.Bytes()
 	for name, path := range map[string]string{
 		"/v1/connections": "/v1/connections", "/v1/jobs": "/v1/jobs", "/v1/connections/{id}": "/v1/connections/" + connection,
+		"/v1/audit": "/v1/audit", "/v1/tokens?revoked=true": "/v1/tokens?revoked=true",
 	} {
 		out["GET "+name] = s.must(http.StatusOK, http.MethodGet, path, nil).Body
 	}

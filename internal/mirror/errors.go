@@ -15,6 +15,8 @@ var (
 	ErrDuplicateKey = errors.New("API key already connected")
 	// ErrDuplicateEmployer: another connection has the same employer_ref.
 	ErrDuplicateEmployer = errors.New("employer_ref already connected")
+	// ErrDuplicateName: another token that is in use has the same name.
+	ErrDuplicateName = errors.New("name already used")
 	// ErrEnded: the hold has ended; there is nothing left to decide.
 	ErrEnded = errors.New("hold ended")
 	// ErrNotActive: the receiver is paused or disabled; nothing can be sent to it.

@@ -62,6 +62,8 @@ func sentinelOfCode(failed *pq.Error) error {
 			return mirror.ErrDuplicateKey
 		case "connections_employer_ref":
 			return mirror.ErrDuplicateEmployer
+		case "api_tokens_active_name":
+			return mirror.ErrDuplicateName
 		}
 		return nil
 	case pqerror.ForeignKeyViolation:

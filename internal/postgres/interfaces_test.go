@@ -19,6 +19,8 @@ var (
 	_ gateway.Settings    = postgres.Gateway{}
 	_ gateway.Heart       = postgres.Gateway{}
 	_ gateway.Feeds       = postgres.Gateway{}
+	_ gateway.Tokens      = postgres.Gateway{}
+	_ gateway.Audit       = postgres.Gateway{}
 	_ gateway.Subscribers = postgres.Gateway{}
 	_ syncer.Leases       = postgres.Syncer{}
 	_ syncer.Schedule     = postgres.Syncer{}

@@ -38,6 +38,8 @@ func (d *DB) Maintain(ctx context.Context) error {
 		d.purgeReplicas(ctx),
 		d.purgeDeliveries(ctx),
 		d.purgeEndpoints(ctx),
+		d.purgeAudit(ctx),
+		d.purgeTokens(ctx),
 	)
 }
 

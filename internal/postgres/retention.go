@@ -120,6 +120,31 @@ func (d *DB) purgeEndpoints(ctx context.Context) error {
 	return wrap(ctx, "purging deleted endpoints", err)
 }
 
+// purgeAudit deletes what was done more than 400 days ago: a year can be looked back on, with time to spare.
+func (d *DB) purgeAudit(ctx context.Context) error {
+	return d.purge(ctx, "purging the audit log", `
+		DELETE FROM audit_log
+		WHERE id IN (
+			SELECT id
+			FROM audit_log
+			WHERE at < now() - INTERVAL '400 days'
+			ORDER BY at
+			LIMIT $1
+		)`)
+}
+
+// purgeTokens deletes tokens that have been of no use for as long as the audit log tells what was done with them.
+func (d *DB) purgeTokens(ctx context.Context) error {
+	return d.purge(ctx, "purging tokens", `
+		DELETE FROM api_tokens
+		WHERE id IN (
+			SELECT id
+			FROM api_tokens
+			WHERE LEAST(revoked_at, expires_at) < now() - INTERVAL '400 days'
+			LIMIT $1
+		)`)
+}
+
 // purge runs a statement that deletes as many rows as its parameter says, until there are no more, in short statements,
 // so that vacuum and writers get their turn.
 func (d *DB) purge(ctx context.Context, doing, deletion string) error {

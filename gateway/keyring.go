@@ -1,0 +1,176 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/bebitcoiner/ashbridge/internal/mirror"
+)
+
+const (
+	// tokenFresh is how long a token that was read is used without asking the store: so long may one that was revoked
+	// through another gateway still be of use.
+	tokenFresh = 10 * time.Second
+	// tokenStale is how old one may be that is used because the store does not answer. Nothing can be changed then, and
+	// little be read.
+	tokenStale = 5 * time.Minute
+	// tokenRest is how long the store is left alone after it failed.
+	tokenRest   = 3 * time.Second
+	tokenLookup = 2 * time.Second
+	// usedEvery is how often it is noted that a token is used.
+	usedEvery = time.Minute
+	usedTime  = time.Second
+	usedQueue = 256
+)
+
+// errNotAsked: the token is not known here, and the store was not to be asked.
+var errNotAsked = errors.New("not known here")
+
+// readToken is a token and when the store was asked for it.
+type readToken struct {
+	mirror.APIToken
+	readAt time.Time
+}
+
+// keyring finds tokens by their hash. It holds those of which the store said that they exist, revoked ones too.
+type keyring struct {
+	lookup func(ctx context.Context, hash []byte) (mirror.APIToken, error)
+	note   func(ctx context.Context, id string) error
+	now    func() time.Time
+	log    *slog.Logger
+	queue  chan string
+
+	mu        sync.Mutex
+	known     map[[sha256.Size]byte]readToken
+	unknown   absences
+	restUntil time.Time
+	// revoked are those that were revoked through this process: at once, whatever a lookup under way brings. noted is when
+	// the use of a token was last noted.
+	revoked map[string]time.Time
+	noted   map[string]time.Time
+}
+
+func newKeyring(o Options) *keyring {
+	return &keyring{
+		lookup: o.Tokens.TokenOf, note: o.Tokens.TokenUsed, now: o.Now, log: o.Logger, queue: make(chan string, usedQueue),
+		known: make(map[[sha256.Size]byte]readToken), unknown: absences{}, revoked: make(map[string]time.Time),
+		noted: make(map[string]time.Time),
+	}
+}
+
+// find returns the token with this hash, from memory if it is fresh enough or the store does not answer. With knownOnly the
+// store is asked for none that is not in memory: errNotAsked. mirror.ErrNotFound if the store said that there is no such
+// token; any other error means that it is not known.
+func (k *keyring) find(ctx context.Context, hash [sha256.Size]byte, knownOnly bool) (mirror.APIToken, error) {
+	now := k.now()
+	k.mu.Lock()
+	cached, isCached := k.known[hash]
+	isUnknown := k.unknown.has(string(hash[:]), now)
+	resting := now.Before(k.restUntil)
+	k.mu.Unlock()
+	switch {
+	case isCached && now.Sub(cached.readAt) < tokenFresh:
+		return k.asRevoked(cached.APIToken), nil
+	case isUnknown:
+		return mirror.APIToken{}, mirror.ErrNotFound
+	case !isCached && knownOnly:
+		return mirror.APIToken{}, errNotAsked
+	}
+	err := errStoreResting
+	if !resting {
+		var fresh mirror.APIToken
+		if fresh, err = k.fresh(ctx, hash, now); err == nil || errors.Is(err, mirror.ErrNotFound) {
+			return k.asRevoked(fresh), err
+		}
+	}
+	if isCached && now.Sub(cached.readAt) < tokenStale {
+		return k.asRevoked(cached.APIToken), nil
+	}
+	return mirror.APIToken{}, err
+}
+
+// fresh asks the store, and remembers the answer.
+func (k *keyring) fresh(ctx context.Context, hash [sha256.Size]byte, asked time.Time) (mirror.APIToken, error) {
+	bounded, cancel := context.WithTimeout(ctx, tokenLookup)
+	defer cancel()
+	t, err := k.lookup(bounded, hash[:])
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case errors.Is(err, mirror.ErrNotFound):
+		delete(k.known, hash)
+		k.unknown.add(string(hash[:]), asked)
+		return mirror.APIToken{}, mirror.ErrNotFound
+	case err != nil:
+		if ctx.Err() == nil { // else it is the request that ended
+			k.restUntil = asked.Add(tokenRest)
+		}
+		return mirror.APIToken{}, fmt.Errorf("looking up a token: %w", err)
+	}
+	if old, ok := k.known[hash]; !ok || !old.readAt.After(asked) { // a slow answer must not hide a later one
+		k.known[hash] = readToken{t, asked}
+	}
+	return t, nil
+}
+
+// revoke makes a token of no use here from now on.
+func (k *keyring) revoke(id string, at time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.revoked[id] = at
+}
+
+// asRevoked is the token as it is after what was revoked through this process.
+func (k *keyring) asRevoked(t mirror.APIToken) mirror.APIToken {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if at, ok := k.revoked[t.ID]; ok && t.RevokedAt == nil {
+		t.RevokedAt = &at
+	}
+	return t
+}
+
+// used has it noted, beside the request, that a token is used.
+func (k *keyring) used(id string) {
+	now := k.now()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if last, ok := k.noted[id]; ok && now.Sub(last) < usedEvery {
+		return
+	}
+	select {
+	case k.queue <- id:
+		k.noted[id] = now
+	default: // the next use is noted
+	}
+}
+
+// run notes what is queued until ctx ends.
+func (k *keyring) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case id := <-k.queue:
+			k.noteUse(ctx, id)
+		}
+	}
+}
+
+func (k *keyring) noteUse(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(ctx, usedTime)
+	defer cancel()
+	err := k.note(ctx, id)
+	if err == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.noted, id)
+	k.log.DebugContext(ctx, "the use of a token was not noted", "token", id, "error", err)
+}
