@@ -83,6 +83,7 @@ func TestWhatIsReadIsInTheContract(t *testing.T) {
 	for name, v := range map[string]any{
 		"Connection": apiclient.Connection{}, "Hold": apiclient.Hold{}, "Subscriber": apiclient.Subscriber{}, "Endpoint": apiclient.Endpoint{},
 		"SettledWebhook": apiclient.SettledWebhook{}, "Problem": apiclient.Problem{},
+		"Token": apiclient.Token{}, "AuditEntry": apiclient.AuditEntry{},
 	} {
 		if schemas[name] == nil {
 			t.Errorf("the contract has no %s", name)
