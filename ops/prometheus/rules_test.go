@@ -193,7 +193,7 @@ func TestExampleRoutesNameAlertsThatExist(t *testing.T) {
 	config := text(t, "alertmanager.yml")
 	var doc map[string]any
 	decode(t, "alertmanager.yml", &doc)
-	for _, name := range regexp.MustCompile(`Ashbridge[A-Z]\w+`).FindAllString(config, -1) {
+	for _, name := range alertName.FindAllString(config, -1) {
 		if !known[name] {
 			t.Errorf("alertmanager.yml names %s, which is no alert", name)
 		}

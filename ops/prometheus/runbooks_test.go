@@ -81,7 +81,9 @@ var (
 	block  = regexp.MustCompile("(?s)\n```\n(.*?)```\n")
 	inline = regexp.MustCompile("`[^`\n]+`")
 	metric = regexp.MustCompile(`\bashbridge_[a-z_]+\b`)
-	rolled = regexp.MustCompile(`\bashbridge:\w+:\w+\b`)
+	// alertName matches names that are like those of alerts.
+	alertName = regexp.MustCompile(`\bAshbridge[A-Z]\w+`)
+	rolled    = regexp.MustCompile(`\bashbridge:\w+:\w+\b`)
 )
 
 // queries are the lines of PromQL in a page.
@@ -143,9 +145,19 @@ func TestMetricsOfRulesAndPagesExist(t *testing.T) {
 	if _, err := os.Stat("../../docs/metrics.md"); errors.Is(err, fs.ErrNotExist) {
 		return // it comes with the metrics
 	}
+	document := text(t, "../../docs/metrics.md")
 	exported := map[string]bool{}
-	for _, name := range metric.FindAllString(text(t, "../../docs/metrics.md"), -1) {
+	for _, name := range metric.FindAllString(document, -1) {
 		exported[name] = true
+	}
+	known := map[string]bool{}
+	for _, a := range alerts(t) {
+		known[a.Alert] = true
+	}
+	for _, name := range alertName.FindAllString(document, -1) {
+		if !known[name] {
+			t.Errorf("docs/metrics.md names %s, which is no alert", name)
+		}
 	}
 	for _, name := range metric.FindAllString(strings.Join(used, "\n"), -1) {
 		if !exported[name] && !exported[strings.TrimSuffix(name, "_bucket")] {
