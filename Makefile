@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race bench model lint fmt fuzz clean postgres compiler chromium
+.PHONY: help run build test race bench model lint fmt fuzz clean postgres compiler chromium prometheus
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,11 +22,11 @@ build: ## build bin/ashbridge
 # Under the race detector these take as much processor time as all others together: `make race` runs them so, and CI does.
 LONG := ./syncer ./internal/e2e
 
-test: postgres compiler chromium ## set everything up and run all tests
+test: postgres compiler chromium prometheus ## set everything up and run all tests
 	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -vE '/(syncer|internal/e2e)$$')
 	$(GO) test -timeout 10m $(LONG)
 
-race: postgres compiler chromium ## run the longest tests with the race detector, too
+race: postgres compiler chromium prometheus ## run the longest tests with the race detector, too
 	$(GO) test -race -timeout 20m $(LONG)
 
 bench: postgres ## measure: latency, throughput, memory, a fleet, an outage, feeds, boards, webhooks
@@ -58,3 +58,6 @@ compiler:
 
 chromium:
 	@ops/install-chromium.sh
+
+prometheus:
+	@ops/install-prometheus.sh

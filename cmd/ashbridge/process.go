@@ -116,6 +116,7 @@ func (p *process) open(ctx context.Context, service string) error {
 }
 
 func (p *process) openBus(ctx context.Context, o bus.Options) error {
+	o.MaxBytesJobs = int64(p.Config.JobsMaxGiB) << 30
 	b, err := bus.Connect(ctx, o)
 	if err != nil {
 		return err

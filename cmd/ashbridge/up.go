@@ -176,7 +176,8 @@ func (u *upProcess) startNATS(o *bus.Options) error {
 	}
 	server, err := local.StartNATS(local.NATSOptions{
 		Dir: filepath.Join(u.Config.DataDir, "nats"), Addr: u.Config.NATSAddr, AnyPort: true, Accounts: accounts,
-		Logger: u.Log.With("server", "nats"),
+		// RECORDS takes 4 GiB, SPILL a half.
+		MaxStore: int64(u.Config.JobsMaxGiB+12) << 30, Logger: u.Log.With("server", "nats"),
 	})
 	if err != nil {
 		return err

@@ -44,6 +44,8 @@ type Config struct {
 	NATSIssuer    ashby.Secret `env:"NATS_ISSUER" help:"seed of the key that lets job boards in at NATS; ashbridge keys issuer makes one"`
 	NATSPublicURL string       `env:"NATS_PUBLIC_URL" help:"the address under which job boards reach NATS, that of NATS_URL where empty"`
 
+	JobsMaxGiB int `env:"JOBS_MAX_GIB" envDefault:"4" help:"most room of the stream JOBS at NATS in GiB, the same for all services; a full one takes no event"`
+
 	// AshbyURL has no slash at its end.
 	AshbyURL          string        `env:"ASHBY_URL" envDefault:"https://api.ashbyhq.com" help:"address of Ashby's API"`
 	AllowPrivateAshby bool          `env:"ALLOW_PRIVATE_ASHBY" envDefault:"false" help:"let ASHBY_URL be a private or plain address: a simulator"`

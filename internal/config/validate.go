@@ -43,6 +43,7 @@ func (c *Config) judge(in *input) {
 	in.judge("POLL_INTERVAL", below(c.PollInterval, minPollInterval))
 	in.judge("LEASE_TTL", below(c.LeaseTTL, minLeaseTTL))
 	in.judge("DATABASE_MAX_CONNS", below(c.DatabaseMaxConns, minConns))
+	in.judge("JOBS_MAX_GIB", below(c.JobsMaxGiB, 1))
 	in.judge("REQUESTS_PER_MINUTE", below(c.RequestsPerMinute, 1))
 	if c.RequestsPerMinute > ashbyPerMinute && !c.AllowPrivateAshby {
 		in.judge("REQUESTS_PER_MINUTE", fmt.Sprintf("is %d: Ashby allows %d a minute, set it below that", c.RequestsPerMinute, ashbyPerMinute))

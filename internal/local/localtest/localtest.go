@@ -1,4 +1,4 @@
-// Package localtest gives tests a real PostgreSQL and a real NATS. One PostgreSQL serves all tests of a test process,
+// Package localtest gives tests a real PostgreSQL, a real NATS and the programs of Prometheus. One PostgreSQL serves all tests of a test process,
 // each in a database of its own; every test that asks has a NATS server of its own. Where PostgreSQL is not installed
 // such tests fail, with the line that installs it: they never skip.
 package localtest

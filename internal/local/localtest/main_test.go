@@ -27,6 +27,8 @@ func TestVictim(t *testing.T) {
 	switch os.Getenv(victim) {
 	case "database":
 		localtest.Database(t)
+	case "prometheus":
+		localtest.Promtool(t)
 	case "leak":
 		// A goroutine without a waiter is what is to be found.
 		go func() { select {} }()
