@@ -1,0 +1,81 @@
+package telemetry
+
+import (
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Other is the value that stands for all that have none of their own.
+const Other = "other"
+
+// Family is a metric whose series can be removed by some of their labels.
+type Family interface {
+	DeletePartialMatch(labels prometheus.Labels) int
+}
+
+// Bounded bounds the values of a label, so that what grows with the number of things outside does not grow the number of
+// series: at most limit values are shown as they are, and all others together as Other. It is safe for concurrent use.
+type Bounded struct {
+	label string
+	limit int
+
+	mu       sync.RWMutex
+	shown    map[string]bool
+	families []Family
+}
+
+// NewBounded bounds a label to limit values of its own; with 0 there is Other alone.
+func NewBounded(label string, limit int) *Bounded {
+	return &Bounded{label: label, limit: max(0, limit), shown: map[string]bool{}}
+}
+
+// Limit is how many values are shown as they are at most.
+func (b *Bounded) Limit() int { return b.limit }
+
+// Follow has the series of values that are not shown any more removed from the families.
+func (b *Bounded) Follow(families ...Family) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.families = append(b.families, families...)
+}
+
+// Value is what stands for a value: itself as long as there is room, else Other.
+func (b *Bounded) Value(v string) string {
+	b.mu.RLock()
+	shown, full := b.shown[v], len(b.shown) >= b.limit
+	b.mu.RUnlock()
+	if shown {
+		return v
+	}
+	if full || v == "" {
+		return Other
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.shown[v] && len(b.shown) >= b.limit {
+		return Other
+	}
+	b.shown[v] = true
+	return v
+}
+
+// Keep says which values are to be shown, the most important first; those beyond the limit are not. The series of all
+// others are removed. A value that is counted in that moment may come back, and leaves with the next Keep.
+func (b *Bounded) Keep(values []string) {
+	keep := make(map[string]bool, min(len(values), b.limit))
+	for _, v := range values[:min(len(values), b.limit)] {
+		keep[v] = true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for v := range b.shown {
+		if keep[v] {
+			continue
+		}
+		for _, f := range b.families {
+			f.DeletePartialMatch(prometheus.Labels{b.label: v})
+		}
+	}
+	b.shown = keep
+}
