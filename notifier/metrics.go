@@ -8,7 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
-	"github.com/bebitcoiner/ashbridge/internal/telemetry"
 	"github.com/bebitcoiner/ashbridge/notifier/fleet"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
@@ -51,7 +50,7 @@ func newMetrics(r prometheus.Registerer, records bool) (*metrics, error) {
 			"Time from an event's commit to its place in the stream, by origin."),
 		connectionLag: prometheus.NewSummaryVec(prometheus.SummaryOpts{
 			Namespace: namespace, Name: "connection_changed_to_published_seconds",
-			Help: "Time from changes of a connection's jobs at Ashby to the place of their events in the stream.",
+			Help: "Time from changes of a connection's jobs at Ashby to the place of their events in the stream, without the first synchronisation.",
 		}, []string{"connection"}),
 		terms:    counter("terms_total", "How often this process began to relay."),
 		resyncs:  counter("resyncs_total", "How often the relay read the end of the stream to find its place."),
@@ -74,7 +73,6 @@ func newMetrics(r prometheus.Registerer, records bool) (*metrics, error) {
 		m.committedLag.WithLabelValues(string(o))
 	}
 	m.committedLag.WithLabelValues(originNone)
-	m.connectionLag.WithLabelValues(telemetry.Other)
 	for _, f := range []string{failureStore, failureBus, failureFleet} {
 		m.failures.WithLabelValues(f)
 	}
@@ -183,7 +181,9 @@ func (m *metrics) countPublished(o mirror.Outgoing, h head, connection string, n
 	if !h.changed.IsZero() {
 		lag := max(0, now.Sub(h.changed).Seconds())
 		m.changedLag.WithLabelValues(string(h.origin)).Observe(lag)
-		m.connectionLag.WithLabelValues(connection).Observe(lag)
+		if h.origin != events.OriginSeed { // what a first synchronisation finds was changed long ago
+			m.connectionLag.WithLabelValues(connection).Observe(lag)
+		}
 	}
 	m.committedLag.WithLabelValues(string(h.origin)).Observe(max(0, now.Sub(o.CreatedAt).Seconds()))
 }

@@ -136,7 +136,7 @@ func New(o Options) (*Notifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Connections.Follow(m.connectionLag)
+	o.Connections.Follow(func(id string) { m.connectionLag.WithLabelValues(id) }, m.connectionLag)
 	n := &Notifier{Options: o, metrics: m}
 	if o.Fleet != nil {
 		n.fleet, err = fleet.New(fleet.Options{

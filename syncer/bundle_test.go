@@ -185,7 +185,7 @@ func setup(t *testing.T, change ...func(*Options)) *bundle {
 func (b *bundle) start(owner string, change ...func(*Options)) {
 	b.t.Helper()
 	b.reg = prometheus.NewRegistry()
-	metrics, err := NewMetrics(b.reg)
+	metrics, err := NewMetrics(b.reg, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}

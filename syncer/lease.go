@@ -18,13 +18,13 @@ func (s *Syncer) holdLeases(ctx context.Context) error {
 	defer s.release(ctx)
 	var running sync.WaitGroup
 	defer running.Wait()
-	defer s.dropAll()
+	defer s.dropAll(leaseReleased)
 	every := s.opts.LeaseTTL / 3
 	// The database counts the lease from when it handled the call, so that our count, from before the call, ends first.
 	var validUntil time.Time
 	for {
 		left := time.Until(validUntil)
-		if left <= 0 && s.dropAll() > 0 {
+		if left <= 0 && s.dropAll(leaseLost) > 0 {
 			s.log.WarnContext(ctx, "all partitions dropped: the leases could not be renewed in time")
 		}
 		asked, timeout := time.Now(), every
@@ -71,6 +71,7 @@ func (s *Syncer) take(ctx context.Context, running *sync.WaitGroup, leases []mir
 	for part, p := range s.owned {
 		l, ok := held[part]
 		if !ok || l.Epoch != p.lease.Epoch {
+			s.countEnd(p, ok)
 			p.stop()
 		}
 		if !ok && p.gone() {
@@ -84,9 +85,22 @@ func (s *Syncer) take(ctx context.Context, running *sync.WaitGroup, leases []mir
 		if old != nil && !old.ended() {
 			continue
 		}
+		s.opts.Metrics.leases.WithLabelValues(leaseTaken).Inc()
 		s.owned[part] = s.start(ctx, running, l, old)
 	}
 	s.opts.Metrics.partitions.Set(float64(live))
+}
+
+// countEnd counts a partition that is not worked on any more. One that a renewal in time did not return was given up to
+// another replica for its fair share; one that is ours under another epoch was another's in between.
+func (s *Syncer) countEnd(p *partition, isOurs bool) {
+	switch {
+	case p.ended():
+	case isOurs:
+		s.opts.Metrics.leases.WithLabelValues(leaseLost).Inc()
+	default:
+		s.opts.Metrics.leases.WithLabelValues(leaseReleased).Inc()
+	}
 }
 
 // start runs a partition, once its predecessor has ended.
@@ -104,14 +118,15 @@ func (s *Syncer) start(ctx context.Context, running *sync.WaitGroup, l mirror.Le
 	return p
 }
 
-// dropAll stops all partitions and says how many it stopped.
-func (s *Syncer) dropAll() int {
+// dropAll stops all partitions, which counts as the change, and says how many it stopped.
+func (s *Syncer) dropAll(change string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	dropped := 0
 	for _, p := range s.owned {
 		if !p.ended() {
 			p.stop()
+			s.opts.Metrics.leases.WithLabelValues(change).Inc()
 			dropped++
 		}
 	}

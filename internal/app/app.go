@@ -54,6 +54,14 @@ func (p Parts) ashbyClients(observe func(method, outcome string, d time.Duration
 	}
 }
 
+// partnerHolds is 1 while the partner's brake holds.
+func (c *ashbyClients) partnerHolds() float64 {
+	if c.brake.Holds() {
+		return 1
+	}
+	return 0
+}
+
 // client makes a client with a pace of its own.
 func (c *ashbyClients) client(key ashby.Secret, tries int, elapsed time.Duration) (*ashby.Client, error) {
 	return ashby.NewClient(ashby.Options{

@@ -22,6 +22,7 @@ type Bounded struct {
 
 	mu       sync.RWMutex
 	shown    map[string]bool
+	declares []func(value string)
 	families []Family
 }
 
@@ -33,11 +34,25 @@ func NewBounded(label string, limit int) *Bounded {
 // Limit is how many values are shown as they are at most.
 func (b *Bounded) Limit() int { return b.limit }
 
-// Follow has the series of values that are not shown any more removed from the families.
-func (b *Bounded) Follow(families ...Family) {
+// Follow has declare make the series of each value that comes to be shown, and of Other, so that they are there before
+// their first count; and has those of values that are not shown any more removed from the families.
+func (b *Bounded) Follow(declare func(value string), families ...Family) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.declares = append(b.declares, declare)
 	b.families = append(b.families, families...)
+	declare(Other)
+	for v := range b.shown {
+		declare(v)
+	}
+}
+
+// show is called under the lock.
+func (b *Bounded) show(v string) {
+	b.shown[v] = true
+	for _, declare := range b.declares {
+		declare(v)
+	}
 }
 
 // Value is what stands for a value: itself as long as there is room, else Other.
@@ -56,7 +71,9 @@ func (b *Bounded) Value(v string) string {
 	if !b.shown[v] && len(b.shown) >= b.limit {
 		return Other
 	}
-	b.shown[v] = true
+	if !b.shown[v] {
+		b.show(v)
+	}
 	return v
 }
 
@@ -73,9 +90,14 @@ func (b *Bounded) Keep(values []string) {
 		if keep[v] {
 			continue
 		}
+		delete(b.shown, v)
 		for _, f := range b.families {
 			f.DeletePartialMatch(prometheus.Labels{b.label: v})
 		}
 	}
-	b.shown = keep
+	for v := range keep {
+		if !b.shown[v] {
+			b.show(v)
+		}
+	}
 }
