@@ -39,7 +39,6 @@ type Fleet struct {
 	Holds Waiting
 	// Quarantined counts the rows of Ashby's that could not be read, by kind.
 	Quarantined map[string]int
-	PublicJobs  int
 	// PartitionsHeld are those that a syncer works on, of Partitions; Syncers are those that are alive.
 	PartitionsHeld, Syncers int
 	DatabaseBytes           int64

@@ -23,7 +23,7 @@ func (n Notifier) Fleet(ctx context.Context, named int) (mirror.Fleet, error) {
 	for _, read := range []func(context.Context, *mirror.Fleet) error{
 		n.fleetStatus, n.fleetWorst,
 		func(ctx context.Context, f *mirror.Fleet) error { return n.fleetNamed(ctx, f, named) },
-		n.fleetJobs, n.fleetQueues, n.fleetQuarantine,
+		n.fleetQueues, n.fleetQuarantine,
 	} {
 		if err := read(ctx, &f); err != nil {
 			return mirror.Fleet{}, wrap(ctx, "looking at the fleet", err)
@@ -32,21 +32,27 @@ func (n Notifier) Fleet(ctx context.Context, named int) (mirror.Fleet, error) {
 	return f, nil
 }
 
-// fleetOf are all connections with what makes them fresh. $1 is FreshByPoll, $2 FreshGrace, in seconds.
+// PublicJobs counts the jobs that are public. With 170,000 of them it costs more than all of Fleet.
+func (n Notifier) PublicJobs(ctx context.Context) (int, error) {
+	var count int
+	err := n.db.x.GetContext(ctx, &count, `SELECT count(*) FROM listings WHERE state = 'open'`)
+	return count, wrap(ctx, "counting public jobs", err)
+}
+
+// fleetOf are all connections with what makes them fresh: what was verified before due is not. $1 is FreshByPoll, $2
+// FreshGrace, in seconds.
 const fleetOf = `
-	SELECT c.id, c.employer_ref, c.status, c.created_at,
-		extract(epoch FROM now() - COALESCE(s.last_verified_at, c.created_at)) AS verified,
-		GREATEST($1, c.poll_interval_s) + $2 AS allowed,
-		c.status IN ('active', 'degraded') AND (
-			s.first_synced_at IS NOT NULL
-			OR extract(epoch FROM now() - c.created_at) > GREATEST($1, c.poll_interval_s) + $2
-		) AS watched
+	SELECT c.id, c.employer_ref, c.status, d.due, COALESCE(s.last_verified_at, c.created_at) AS verified_at,
+		c.status IN ('active', 'degraded') AND (s.first_synced_at IS NOT NULL OR c.created_at < d.due) AS watched
 	FROM connections c
-	JOIN sync_state s ON s.connection_id = c.id`
+	JOIN sync_state s ON s.connection_id = c.id
+	CROSS JOIN LATERAL (
+		SELECT now() - make_interval(secs => GREATEST(CAST($1 AS float8), c.poll_interval_s) + CAST($2 AS float8)) AS due
+	) d`
 
 // fleetInbox are the connections whose webhooks wait. $3 is how many rows are looked at, the oldest first.
 const fleetInbox = `
-	SELECT connection_id, count(*) AS waiting, extract(epoch FROM now() - min(received_at)) AS oldest
+	SELECT connection_id, count(*) AS waiting, min(received_at) AS oldest
 	FROM (
 		SELECT connection_id, received_at
 		FROM webhook_inbox
@@ -70,11 +76,13 @@ func (n Notifier) fleetStatus(ctx context.Context, f *mirror.Fleet) error {
 	if err := n.db.x.SelectContext(ctx, &rows, `
 		SELECT c.status, count(*) AS count,
 			count(*) FILTER (WHERE c.watched) AS watched,
-			count(*) FILTER (WHERE c.watched AND c.verified <= c.allowed) AS by_poll,
-			count(*) FILTER (WHERE c.watched AND COALESCE(w.oldest, 0) <= $4) AS by_webhook,
-			COALESCE(max(c.verified) FILTER (WHERE c.watched), 0) AS oldest,
+			count(*) FILTER (WHERE c.watched AND c.verified_at >= c.due) AS by_poll,
+			count(*) FILTER (
+				WHERE c.watched AND (w.oldest IS NULL OR w.oldest >= now() - make_interval(secs => $4))
+			) AS by_webhook,
+			COALESCE(extract(epoch FROM now() - min(c.verified_at) FILTER (WHERE c.watched)), 0) AS oldest,
 			COALESCE(sum(w.waiting) FILTER (WHERE c.status IN ('active', 'degraded')), 0) AS waiting,
-			COALESCE(max(w.oldest) FILTER (WHERE c.status IN ('active', 'degraded')), 0) AS inbox
+			COALESCE(extract(epoch FROM now() - min(w.oldest) FILTER (WHERE c.status IN ('active', 'degraded'))), 0) AS inbox
 		FROM (`+fleetOf+`) c
 		LEFT JOIN (`+fleetInbox+`) w ON w.connection_id = c.id
 		GROUP BY c.status`,
@@ -116,10 +124,10 @@ func fleetConnections(rows []fleetRow) []mirror.FleetConnection {
 func (n Notifier) fleetWorst(ctx context.Context, f *mirror.Fleet) error {
 	var rows []fleetRow
 	err := n.db.x.SelectContext(ctx, &rows, `
-		SELECT c.id, c.employer_ref, c.status, c.verified
+		SELECT c.id, c.employer_ref, c.status, extract(epoch FROM now() - c.verified_at) AS verified
 		FROM (`+fleetOf+`) c
 		WHERE c.watched
-		ORDER BY c.verified DESC, c.id
+		ORDER BY c.verified_at, c.id
 		LIMIT $3`, mirror.FreshByPoll.Seconds(), mirror.FreshGrace.Seconds(), mirror.FleetWorst)
 	f.Worst = fleetConnections(rows)
 	return err
@@ -145,10 +153,6 @@ func (n Notifier) fleetNamed(ctx context.Context, f *mirror.Fleet, named int) er
 		ORDER BY c.created_at, c.id`, named, mirror.FleetCounted)
 	f.Named = fleetConnections(rows)
 	return err
-}
-
-func (n Notifier) fleetJobs(ctx context.Context, f *mirror.Fleet) error {
-	return n.db.x.GetContext(ctx, &f.PublicJobs, `SELECT count(*) FROM listings WHERE state = 'open'`)
 }
 
 func (n Notifier) fleetQueues(ctx context.Context, f *mirror.Fleet) error {

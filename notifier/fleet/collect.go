@@ -74,13 +74,16 @@ func (w *Watcher) Describe(out chan<- *prometheus.Desc) {
 // Collect shows what was read last.
 func (w *Watcher) Collect(out chan<- prometheus.Metric) {
 	w.mu.Lock()
-	fleet, streams, boards, boardsAt := w.fleet, w.streams, w.boards, w.boardsAt
+	fleet, jobs, streams, boards, boardsAt := w.fleet, w.jobs, w.streams, w.boards, w.boardsAt
 	w.mu.Unlock()
 	now := w.Now()
 	g := gauges{out}
 	if fleet != nil {
 		g.fleet(fleet, now.Sub(fleet.at))
 		g.connections(fleet, now.Sub(fleet.at))
+	}
+	if jobs != nil {
+		g.show(publicJobs, float64(*jobs))
 	}
 	for _, s := range streams {
 		g.stream(s)
@@ -121,7 +124,6 @@ func (g gauges) fleet(f *reading, passed time.Duration) {
 	g.waiting(outboxRows, outboxOldest, f.Outbox, passed)
 	g.waiting(holds, holdOldest, f.Holds, passed)
 	g.quarantine(f.Quarantined)
-	g.show(publicJobs, float64(f.PublicJobs))
 	g.show(partitions, float64(f.PartitionsHeld), "held")
 	g.show(partitions, float64(mirror.Partitions-f.PartitionsHeld), "free")
 	g.show(syncers, float64(f.Syncers))

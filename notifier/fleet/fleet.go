@@ -22,7 +22,8 @@ import (
 )
 
 const (
-	// restTimes: of all time, a hundredth is spent on reading at most, where the pause does not get longer than longestPause.
+	// restTimes: a hundredth of the time is spent on reading at most, and another one on counting jobs, where the pauses do
+	// not get longer than longestPause.
 	restTimes    = 100
 	longestPause = time.Minute
 	// boardsFor is how long what was seen of the boards' consumers is shown.
@@ -77,6 +78,7 @@ type Watcher struct {
 	Options
 	mu      sync.Mutex
 	fleet   *reading
+	jobs    *int
 	streams []bus.StreamSize
 	boards  []Board
 	// boardsAt is when boards was seen.
@@ -101,13 +103,36 @@ func New(o Options, r prometheus.Registerer) (*Watcher, error) {
 // Run reads until ctx ends, and has the series end then. The caller holds the lease.
 func (w *Watcher) Run(ctx context.Context) {
 	defer w.forget()
+	var nextCount time.Time
 	for ctx.Err() == nil {
-		began := time.Now()
-		w.readFleet(ctx)
-		w.readStreams(ctx)
-		pause := min(restTimes*time.Since(began), longestPause)
+		pause := restAfter(func() {
+			w.readFleet(ctx)
+			w.readStreams(ctx)
+		})
+		if !time.Now().Before(nextCount) {
+			rest := restAfter(func() { w.countJobs(ctx) })
+			nextCount = time.Now().Add(rest)
+		}
 		_ = loop.Sleep(ctx, max(w.Every, pause))
 	}
+}
+
+// restAfter does some work and returns how long it is to rest.
+func restAfter(work func()) time.Duration {
+	began := time.Now()
+	work()
+	return min(restTimes*time.Since(began), longestPause)
+}
+
+func (w *Watcher) countJobs(ctx context.Context) {
+	n, err := w.Store.PublicJobs(ctx)
+	if err != nil {
+		w.failed(ctx, "postgres", err)
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.jobs = &n
 }
 
 func (w *Watcher) readFleet(ctx context.Context) {
@@ -150,5 +175,5 @@ func (w *Watcher) ShowBoards(boards []Board) {
 func (w *Watcher) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.fleet, w.streams, w.boards = nil, nil, nil
+	w.fleet, w.jobs, w.streams, w.boards = nil, nil, nil, nil
 }

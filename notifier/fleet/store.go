@@ -11,6 +11,8 @@ import (
 type Store interface {
 	// Fleet looks at all connections together, and names at most named of them, those that were registered first.
 	Fleet(ctx context.Context, named int) (mirror.Fleet, error)
+	// PublicJobs counts the jobs that are public, which takes long where there are many.
+	PublicJobs(ctx context.Context) (int, error)
 }
 
 // Bus is the fleet's side of NATS.
