@@ -71,8 +71,13 @@ func (s *Syncer) take(ctx context.Context, running *sync.WaitGroup, leases []mir
 	for part, p := range s.owned {
 		l, ok := held[part]
 		if !ok || l.Epoch != p.lease.Epoch {
-			s.countEnd(p, ok)
-			p.stop()
+			// What a renewal in time does not return was given up to another replica, for its fair share. What is ours under
+			// another epoch was another's in between.
+			change := leaseReleased
+			if ok {
+				change = leaseLost
+			}
+			p.stop(change)
 		}
 		if !ok && p.gone() {
 			delete(s.owned, part)
@@ -91,25 +96,13 @@ func (s *Syncer) take(ctx context.Context, running *sync.WaitGroup, leases []mir
 	s.opts.Metrics.partitions.Set(float64(live))
 }
 
-// countEnd counts a partition that is not worked on any more. One that a renewal in time did not return was given up to
-// another replica for its fair share; one that is ours under another epoch was another's in between.
-func (s *Syncer) countEnd(p *partition, isOurs bool) {
-	switch {
-	case p.ended():
-	case isOurs:
-		s.opts.Metrics.leases.WithLabelValues(leaseLost).Inc()
-	default:
-		s.opts.Metrics.leases.WithLabelValues(leaseReleased).Inc()
-	}
-}
-
 // start runs a partition, once its predecessor has ended.
 func (s *Syncer) start(ctx context.Context, running *sync.WaitGroup, l mirror.Lease, old *partition) *partition {
 	ctx, cancel := context.WithCancel(ctx)
 	p := newPartition(s, l, cancel)
 	running.Go(func() {
 		defer close(p.done)
-		defer p.stop()
+		defer p.stop(leaseReleased)
 		if old != nil {
 			<-old.done
 		}
@@ -125,8 +118,7 @@ func (s *Syncer) dropAll(change string) int {
 	dropped := 0
 	for _, p := range s.owned {
 		if !p.ended() {
-			p.stop()
-			s.opts.Metrics.leases.WithLabelValues(change).Inc()
+			p.stop(change)
 			dropped++
 		}
 	}
