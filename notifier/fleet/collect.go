@@ -30,11 +30,11 @@ var (
 		"Time since connections were verified, of the ten watched ones that were so longest ago.", "connection", "employer")
 	inboxRows = describe("fleet_inbox_rows",
 		"Webhooks of active and degraded connections that no read has answered yet; 100000 are counted at most.")
-	inboxOldest     = describe("fleet_inbox_oldest_seconds", "Age of the oldest of them, 0 where there is none.")
+	inboxOldest     = describe("fleet_inbox_oldest_seconds", "Age of the oldest of these webhooks, 0 where there is none.")
 	outboxRows      = describe("fleet_outbox_rows", "Events that are not on the stream yet; 100000 are counted at most.")
 	outboxOldest    = describe("fleet_outbox_oldest_seconds", "Age of the oldest event that is not on the stream yet, 0 where there is none.")
 	holds           = describe("fleet_holds_waiting", "Mass disappearances of jobs that wait for proof or a person.")
-	holdOldest      = describe("fleet_hold_oldest_seconds", "Age of the oldest of them, 0 where there is none.")
+	holdOldest      = describe("fleet_hold_oldest_seconds", "Age of the oldest mass disappearance that waits, 0 where there is none.")
 	quarantined     = describe("fleet_quarantined_rows", "Objects of Ashby's that could not be read, by kind.", "kind")
 	publicJobs      = describe("fleet_public_jobs", "Jobs that are public now, of all connections.")
 	partitions      = describe("fleet_partitions", "Partitions of the work, by whether a syncer holds them.", "state")

@@ -23,6 +23,7 @@ const attemptDelivered = "delivered"
 
 type metrics struct {
 	leaseHeld, waiting, oldest prometheus.Gauge
+	terms                      prometheus.Counter
 	receivers                  *prometheus.GaugeVec
 	attempts, deliveries       *prometheus.CounterVec
 	ended, failures            *prometheus.CounterVec
@@ -45,7 +46,10 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		leaseHeld: prometheus.NewGauge(gauge("lease_held", "1 while this process sends webhooks, 0 while it stands by.")),
 		waiting:   prometheus.NewGauge(gauge("waiting", "Deliveries to active endpoints that are not done.")),
-		oldest:    prometheus.NewGauge(gauge("oldest_waiting_seconds", "Age of the oldest of them, 0 where there is none.")),
+		oldest:    prometheus.NewGauge(gauge("oldest_waiting_seconds", "Age of the oldest of these deliveries, 0 where there is none.")),
+		terms: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "terms_total", Help: "How often this process began to send webhooks.",
+		}),
 		receivers: prometheus.NewGaugeVec(gauge("endpoints", "Endpoints by status."), []string{"status"}),
 		attempts:  counters("attempts_total", "Messages sent, by what came of it.", "result"),
 		deliveries: counters("deliveries_total",
@@ -79,7 +83,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	}
 	m.showBacklog(mirror.Backlog{}, time.Time{})
 	for _, c := range []prometheus.Collector{
-		m.leaseHeld, m.waiting, m.oldest, m.receivers, m.attempts, m.deliveries, m.ended, m.failures, m.seconds, m.lag, m.acknowledged,
+		m.leaseHeld, m.terms, m.waiting, m.oldest, m.receivers, m.attempts, m.deliveries, m.ended, m.failures, m.seconds, m.lag, m.acknowledged,
 	} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the metrics of webhooks: %w", err)
@@ -92,6 +96,7 @@ func (m *metrics) showLease(held bool) {
 	m.leaseHeld.Set(0)
 	if held {
 		m.leaseHeld.Set(1)
+		m.terms.Inc()
 	}
 }
 
