@@ -14,8 +14,9 @@ import (
 const (
 	// remembered is how many of the events published last are known by their place in the stream; 4 MB of memory.
 	remembered = 1 << 16
-	// listenBelow: of a board that has more than this to acknowledge, no acknowledgement is listened to. One that reads a
-	// snapshot of 100,000 jobs is not slowed down so; how far it is behind is a metric of its own.
+	// listenBelow: of a board that has more than this to acknowledge, no acknowledgement is listened to. To be told of those of
+	// a snapshot of 100,000 jobs took a quarter more of processor time, and where nobody listens it takes none. How far such
+	// a board is behind is a metric of its own.
 	listenBelow = 10_000
 )
 

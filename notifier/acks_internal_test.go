@@ -3,11 +3,14 @@ package notifier
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/bebitcoiner/ashbridge/internal/bus"
+	"github.com/bebitcoiner/ashbridge/internal/bus/bustest"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
@@ -70,6 +73,37 @@ func TestAcknowledgementsAreTimed(t *testing.T) {
 	n.recent.forget()
 	n.acknowledged(43, early)
 	timed(t, n, events.OriginPoll, 1)
+}
+
+func TestWhoIsFarBehindIsNotListenedTo(t *testing.T) {
+	t.Parallel()
+	n, made := timing(t, 0)
+	n.Bus = bustest.Ready(t, bustest.Connect(t, bustest.StartServer(t).URL()))
+	k := &boardKeeper{Notifier: n, listeners: listeners{}}
+	defer k.stopListening()
+	later := made.Add(time.Minute)
+	for i, c := range []struct {
+		consumers []bus.BoardConsumer
+		want      map[string]time.Time
+	}{
+		{[]bus.BoardConsumer{{Name: "near", Pending: listenBelow, Created: made}, {Name: "far", Pending: listenBelow + 1}}, map[string]time.Time{"near": made}},
+		{[]bus.BoardConsumer{{Name: "near", Created: later}, {Name: "far", Created: made}}, map[string]time.Time{"near": later, "far": made}},
+		{[]bus.BoardConsumer{{Name: "near", Created: later, Pending: 1 << 20}}, nil}, // and far is gone
+	} {
+		for j := range c.consumers {
+			c.consumers[j].TellsAcks = true
+		}
+		if err := k.listen(t.Context(), c.consumers); err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]time.Time{}
+		for name, l := range k.listeners {
+			got[name] = l.made
+		}
+		if !maps.Equal(got, c.want) {
+			t.Errorf("%d: listening to %v, want %v", i, got, c.want)
+		}
+	}
 }
 
 func TestRecentForgetsTheOldest(t *testing.T) {
