@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// remembered is how many of the events published last are known by their place in the stream; 4 MB of memory.
+	// remembered is how many of the events published last are known by their place in the stream; 5 MB of memory.
 	remembered = 1 << 16
 	// listenBelow: of a board that has more than this to acknowledge, no acknowledgement is listened to. To be told of those of
 	// a snapshot of 100,000 jobs took a quarter more of processor time, and where nobody listens it takes none. How far such
