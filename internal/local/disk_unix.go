@@ -13,6 +13,6 @@ func DiskRoom(dir string) (free, size uint64, err error) {
 	if err := syscall.Statfs(dir, &s); err != nil {
 		return 0, 0, fmt.Errorf("looking at the disk of %s: %w", dir, err)
 	}
-	block := uint64(s.Bsize)                                                      //nolint:unconvert // another type on other systems
-	return uint64(max(0, int64(s.Bavail))) * block, uint64(s.Blocks) * block, nil //nolint:unconvert // the same
+	block := uint64(s.Bsize)
+	return uint64(max(0, int64(s.Bavail))) * block, uint64(s.Blocks) * block, nil //nolint:unconvert // other types on other systems
 }
