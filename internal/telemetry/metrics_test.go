@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,11 +29,16 @@ func TestReadyIsAGaugeToo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()
-		broken := errors.New("refused")
+		var holds atomic.Bool
 		logger, _ := telemetry.NewLogger(0, telemetry.FormatText, io.Discard)
 		admin, err := telemetry.NewAdmin(telemetry.AdminOptions{Gatherer: reg, Registerer: reg, Logger: logger, Ready: []telemetry.Check{
 			{Name: "nats", Run: func(context.Context) error { return nil }},
-			{Name: "postgres", Run: func(context.Context) error { return broken }},
+			{Name: "postgres", Run: func(context.Context) error {
+				if !holds.Load() {
+					return errors.New("refused")
+				}
+				return nil
+			}},
 		}})
 		if err != nil {
 			t.Fatal(err)
@@ -54,7 +60,7 @@ func TestReadyIsAGaugeToo(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- admin.Run(ctx, still{make(chan struct{})}) }()
 		shows("1", "0")
-		broken = nil
+		holds.Store(true)
 		<-time.After(10 * time.Second)
 		shows("1", "1")
 		cancel()

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // world stands in for Postgres and NATS.
 type world struct {
+	mu      sync.Mutex
 	fleet   mirror.Fleet
 	streams []bus.StreamSize
 	err     error
@@ -30,28 +33,46 @@ type world struct {
 	looks, count int
 }
 
+// set changes the world while it is looked at.
+func (w *world) set(change func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change()
+}
+
+// take spends the time of a call.
+func (w *world) take() { <-time.After(w.slow) }
+
 func (w *world) Fleet(_ context.Context, named int) (mirror.Fleet, error) {
+	w.take()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.looks++
-	<-time.After(w.slow)
 	f := w.fleet
 	f.Named = f.Named[:min(named, len(f.Named))]
 	return f, w.err
 }
 
 func (w *world) PublicJobs(context.Context) (int, error) {
+	w.take()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.count++
-	<-time.After(w.slow)
 	return 42, w.err
 }
 
-func (w *world) StreamSizes(context.Context) ([]bus.StreamSize, error) { return w.streams, w.err }
+func (w *world) StreamSizes(context.Context) ([]bus.StreamSize, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.streams, w.err
+}
 
 // bundle is a watcher that runs until stop.
 type bundle struct {
 	*testing.T
 	*fleet.Watcher
 	reg      *prometheus.Registry
-	failures int
+	failures atomic.Int64
 	stop     func()
 }
 
@@ -59,7 +80,7 @@ func watch(t *testing.T, w *world, named int) *bundle {
 	t.Helper()
 	b := &bundle{T: t, reg: prometheus.NewRegistry()}
 	var err error
-	b.Watcher, err = fleet.New(fleet.Options{Store: w, Bus: w, Named: named, OnFailure: func() { b.failures++ }}, b.reg)
+	b.Watcher, err = fleet.New(fleet.Options{Store: w, Bus: w, Named: named, OnFailure: func() { b.failures.Add(1) }}, b.reg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,6 +138,7 @@ func TestItShowsWhatItReadWhileItRuns(t *testing.T) {
 		b := watch(t, w, 5)
 		b.ShowBoards([]fleet.Board{{Subscriber: "s", Name: "Board", Pending: 6}})
 		<-time.After(4 * time.Second) // ages grow between two readings
+		synctest.Wait()
 		b.shows(map[string]float64{
 			"fleet_connections{status=active}": 3, "fleet_connections{status=paused}": 0, "fleet_watched_connections{}": 3,
 			"fleet_fresh_connections{by=poll}": 2, "fleet_fresh_connections{by=webhook}": 1,
@@ -150,8 +172,9 @@ func TestAFailureLeavesTheLastReading(t *testing.T) {
 		defer b.stop()
 		b.ShowBoards([]fleet.Board{{Subscriber: "s"}})
 		read := float64(time.Now().Unix())
-		w.err, w.streams = errors.New("away"), nil
+		w.set(func() { w.err, w.streams = errors.New("away"), nil })
 		<-time.After(65 * time.Second)
+		synctest.Wait()
 		b.shows(map[string]float64{
 			"fleet_refreshed_timestamp_seconds{}": read, "fleet_oldest_verified_seconds{}": 125, "fleet_public_jobs{}": 42,
 		})
@@ -161,8 +184,8 @@ func TestAFailureLeavesTheLastReading(t *testing.T) {
 				t.Errorf("%s is shown though nobody knows it", gone)
 			}
 		}
-		if b.failures < 6 {
-			t.Errorf("%d failures told", b.failures)
+		if n := b.failures.Load(); n < 6 {
+			t.Errorf("%d failures told", n)
 		}
 	})
 }
