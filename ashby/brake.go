@@ -49,6 +49,9 @@ func (b *Brake) release() {
 	b.strikes = 0
 }
 
+// Holds says that requests are held back at this moment.
+func (b *Brake) Holds() bool { return b.left() > 0 }
+
 // left returns how long it still holds.
 func (b *Brake) left() time.Duration {
 	b.mu.Lock()

@@ -143,6 +143,13 @@ func (c *Client) call(ctx context.Context, method string, params map[string]any)
 	return a, err
 }
 
+// PaceState returns how fast the key's requests may go at this moment.
+func (c *Client) PaceState() PaceState {
+	s := c.pace.State()
+	s.Paused = s.Paused || c.brake.Holds()
+	return s
+}
+
 // admit waits until a request may be sent. The pace comes between two looks at the brakes, since a 429 may arrive while
 // requests queue for their turns.
 func (c *Client) admit(ctx context.Context, method string, deadline time.Time) error {

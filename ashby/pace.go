@@ -203,6 +203,24 @@ func (p *Pace) follow(now time.Time, l limit) {
 	}
 }
 
+// PaceState is how fast requests may go.
+type PaceState struct {
+	// PerMinute is the rate of requests.
+	PerMinute float64
+	// Slowed says that it is below the rate that was asked for; Paused that nothing goes at this moment, after a 429.
+	Slowed, Paused bool
+}
+
+// State returns how fast requests may go at this moment.
+func (p *Pace) State() PaceState {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	p.advance(now)
+	rate := p.current(now)
+	return PaceState{PerMinute: rate * 60, Slowed: rate < p.ceiling, Paused: p.at.After(now)}
+}
+
 type backgroundKey struct{}
 
 // WithBackground marks the calls made with the context as ones that can wait: they have at most 70 % of the key's pace,

@@ -203,6 +203,30 @@ func TestPaceAfter429s(t *testing.T) {
 	})
 }
 
+func TestPaceTellsHowFastItIs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{answers: []reply{good, {status: 429, header: map[string]string{"Retry-After": "30"}}}}
+		c := s.client(t, func(o *Options) { o.Pace, o.MaxElapsed = NewPace(600), time.Second })
+		is := func(want PaceState) {
+			t.Helper()
+			if got := c.PaceState(); got != want {
+				t.Errorf("the pace is %+v, want %+v", got, want)
+			}
+		}
+		is(PaceState{PerMinute: 600})
+		_, _ = c.APIKeyInfo(t.Context())
+		is(PaceState{PerMinute: 600})
+		_, _ = c.APIKeyInfo(t.Context())
+		is(PaceState{PerMinute: 300, Slowed: true, Paused: true})
+		<-time.After(31 * time.Second)
+		is(PaceState{PerMinute: 300, Slowed: true})
+		if c.partner.Holds() {
+			t.Error("a key's 429 holds its partner")
+		}
+	})
+}
+
 func TestRefusalsShowThatTheLimitLetsGo(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]bool{

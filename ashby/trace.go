@@ -13,6 +13,7 @@ const mostRequestIDs = 20
 type Trace struct {
 	mu           sync.Mutex
 	requests     int
+	failures     int
 	failed, good []string
 }
 
@@ -35,6 +36,13 @@ func (t *Trace) Requests() int {
 	return t.requests
 }
 
+// Failures is how many of them failed. That an object is not there, or that a listing is to be begun anew, is an answer.
+func (t *Trace) Failures() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.failures
+}
+
 // RequestIDs are what Ashby's support asks for: at most 20, those of failed requests first.
 func (t *Trace) RequestIDs() []string {
 	t.mu.Lock()
@@ -51,6 +59,11 @@ func (t *Trace) note(a answer, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.requests++
+	switch outcome(err) {
+	case "ok", "not_found", "restart", "canceled":
+	default:
+		t.failures++
+	}
 	ids, id := &t.good, a.requestID
 	if err != nil {
 		ids, id = &t.failed, ""

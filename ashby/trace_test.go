@@ -1,6 +1,7 @@
 package ashby
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -34,10 +35,24 @@ func TestTrace(t *testing.T) {
 		if got := strings.Join(trace.RequestIDs(), " "); got != "BAD1 BAD2 BAD3 OK1 OK2" || trace.Requests() != 7 {
 			t.Errorf("%d requests, ids %s", trace.Requests(), got)
 		}
+		if trace.Failures() != 3 {
+			t.Errorf("%d failures", trace.Failures())
+		}
 		if outer.Requests() != 0 {
 			t.Error("an outer trace saw requests of an inner one")
 		}
 	})
+}
+
+func TestAnswersAreNoFailures(t *testing.T) {
+	t.Parallel()
+	var trace Trace
+	for _, err := range []error{nil, ErrNotFound, ErrRestart, ErrRateLimited, context.Canceled, ErrUnauthorized} {
+		trace.note(answer{}, err)
+	}
+	if trace.Failures() != 2 || trace.Requests() != 6 {
+		t.Errorf("%d failures of %d requests", trace.Failures(), trace.Requests())
+	}
 }
 
 func TestTraceKeepsFew(t *testing.T) {

@@ -30,6 +30,7 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/courier"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 	"github.com/bebitcoiner/ashbridge/internal/pulse"
+	"github.com/bebitcoiner/ashbridge/internal/telemetry"
 )
 
 const (
@@ -84,6 +85,8 @@ type Options struct {
 	Seal       Sealer
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
+	// Shown bounds for how many connections there are metrics of their own; nil for none.
+	Shown *telemetry.Bounded
 	// PublicURL is where Ashby reaches the gateway, "https://ashbridge.example.com"; webhook URLs begin with it.
 	PublicURL string
 	// AdminToken is a bearer token of the API that always works, with the role admin.
@@ -138,7 +141,7 @@ func New(o Options) (*Gateway, error) {
 	if err := o.complete(); err != nil {
 		return nil, fmt.Errorf("gateway options: %w", err)
 	}
-	m, err := newMetrics(o.Registerer)
+	m, err := newMetrics(o.Registerer, o.Shown)
 	if err != nil {
 		return nil, fmt.Errorf("registering gateway metrics: %w", err)
 	}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bebitcoiner/ashbridge/internal/telemetry"
 )
 
 // outcome is what became of a webhook.
@@ -58,11 +60,15 @@ type metrics struct {
 	drained   prometheus.Counter
 	drainErr  prometheus.Counter
 	feeds     *prometheus.CounterVec
-	logins    map[loginOutcome]prometheus.Counter
-	denied    map[denial]prometheus.Counter
+	// connectionWebhooks are the webhooks of the connections that are shown.
+	connectionWebhooks *prometheus.CounterVec
+	connections        *telemetry.Bounded
+	logins             map[loginOutcome]prometheus.Counter
+	denied             map[denial]prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+// newMetrics registers the metrics. connections bounds whose webhooks have series of their own; nil for none.
+func newMetrics(reg prometheus.Registerer, connections *telemetry.Bounded) (*metrics, error) {
 	hooks := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ashbridge_gateway_webhooks_total",
 		Help: "Webhooks by what became of them.",
@@ -119,6 +125,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help: "Requests for feeds by what became of them.",
 		}, []string{"outcome"}),
 	}
+	m.showConnections(connections)
 	for _, o := range outcomes {
 		m.webhooks[o] = hooks.WithLabelValues(string(o))
 	}
@@ -134,7 +141,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.requests, m.durations, hooks, m.batches, m.commits, m.commitErr,
-		m.queue, m.hints, m.lookups, m.drained, m.drainErr, m.feeds, logins, failures,
+		m.queue, m.hints, m.lookups, m.drained, m.drainErr, m.feeds, logins, failures, m.connectionWebhooks,
 	} {
 		errs = append(errs, reg.Register(c))
 	}
@@ -178,6 +185,31 @@ func (m *metrics) request(route string, status int, took time.Duration) {
 	m.durations.WithLabelValues(route).Observe(took.Seconds())
 }
 
-func (m *metrics) webhook(o outcome) { m.webhooks[o].Inc() }
+// showConnections makes the counter by connection. Those that belong to no connection that is there are not in it.
+func (m *metrics) showConnections(connections *telemetry.Bounded) {
+	if connections == nil {
+		connections = telemetry.NewBounded("connection", 0)
+	}
+	m.connections = connections
+	m.connectionWebhooks = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "ashbridge_connection_webhooks_total",
+		Help: "Webhooks of a connection by what became of them.",
+	}, []string{"connection", "outcome"})
+	connections.Follow(func(id string) {
+		for _, o := range outcomes {
+			if o != hookUnknownToken && o != hookRemoved {
+				m.connectionWebhooks.WithLabelValues(id, string(o))
+			}
+		}
+	}, m.connectionWebhooks)
+}
+
+// webhook counts a webhook; connection is empty where it is not known.
+func (m *metrics) webhook(connection string, o outcome) {
+	m.webhooks[o].Inc()
+	if connection != "" && o != hookRemoved {
+		m.connectionWebhooks.WithLabelValues(m.connections.Value(connection), string(o)).Inc()
+	}
+}
 
 func (m *metrics) feed(o feedOutcome) { m.feeds.WithLabelValues(string(o)).Inc() }

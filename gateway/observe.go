@@ -133,7 +133,7 @@ func (g *Gateway) report(ctx context.Context, x *exchange, p *problem, a answere
 	took := g.opts.Now().Sub(x.start)
 	g.metrics.request(x.route, status, took)
 	if x.outcome != "" {
-		g.metrics.webhook(x.outcome)
+		g.metrics.webhook(x.connection, x.outcome)
 	}
 	level := slog.LevelInfo
 	switch {

@@ -9,6 +9,7 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/boards"
 	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/notifier/fleet"
 )
 
 // boardKeeper keeps the consumers of job boards as their rows say: it makes those that NATS lost, ends what a gateway began
@@ -20,10 +21,12 @@ type boardKeeper struct {
 	// generation is the connection on which the last look succeeded.
 	generation uint64
 	nextLook   time.Time
+	listeners  listeners
 }
 
 func (n *Notifier) runBoards(ctx context.Context) {
-	k := &boardKeeper{Notifier: n}
+	k := &boardKeeper{Notifier: n, listeners: listeners{}}
+	defer k.stopListening()
 	n.attend(ctx, nil, k.runOnce)
 }
 
@@ -62,7 +65,8 @@ func (k *boardKeeper) look(ctx context.Context) error {
 	for _, c := range consumers {
 		there[c.Name] = c
 	}
-	var errs []error
+	k.showBoards(rows, there)
+	errs := []error{k.listen(ctx, consumers)}
 	for _, s := range rows {
 		c, is := there[s.User()]
 		if is && c.Replay == s.Replay && s.MadeAt != nil {
@@ -79,6 +83,20 @@ func (k *boardKeeper) look(ctx context.Context) error {
 		errs = append(errs, k.remove(ctx, c))
 	}
 	return errors.Join(errs...)
+}
+
+// showBoards shows how far the boards are behind.
+func (k *boardKeeper) showBoards(rows []mirror.Subscriber, there map[string]bus.BoardConsumer) {
+	if k.fleet == nil {
+		return
+	}
+	var shown []fleet.Board
+	for _, s := range rows {
+		if c, is := there[s.User()]; is {
+			shown = append(shown, fleet.Board{Subscriber: s.ID, Name: s.Name, Pending: c.Pending})
+		}
+	}
+	k.fleet.ShowBoards(shown)
 }
 
 // mend makes a consumer what its row says. One that had been made and is not there is lost: it begins with a snapshot under

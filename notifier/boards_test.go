@@ -149,6 +149,31 @@ func TestBoardsGetTheirConsumersBack(t *testing.T) {
 	})
 }
 
+// A consumer that a release of before made does not tell of acknowledgements; the keeper has it do so, and it goes on.
+func TestOlderConsumersTellOfAcknowledgements(t *testing.T) {
+	t.Parallel()
+	b := bustest.Ready(t, bustest.Connect(t, bustest.StartServer(t).URL()))
+	s := newStore(t)
+	row := bustest.NewSubscriber()
+	if err := b.PutSubscriber(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
+	c, err := b.JetStream().Consumer(t.Context(), bus.StreamJobs, row.User())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := c.CachedInfo().Config
+	cfg.SampleFrequency = ""
+	if _, err := b.JetStream().UpdateConsumer(t.Context(), bus.StreamJobs, cfg); err != nil {
+		t.Fatal(err)
+	}
+	keeping(t, b, s, row)
+	bustest.Eventually(t, "it tells", func() bool {
+		list, err := b.BoardConsumers(t.Context())
+		return err == nil && len(list) == 1 && list[0].TellsAcks && list[0].Created.Equal(c.CachedInfo().Created)
+	})
+}
+
 func TestConsumersOfNobodyAreRemoved(t *testing.T) {
 	t.Parallel()
 	b := bustest.Ready(t, bustest.Connect(t, bustest.StartServer(t).URL()))

@@ -22,6 +22,7 @@ func message(o mirror.Outgoing, published time.Time) (bus.Msg, events.Event, err
 type batch struct {
 	rows       []mirror.Outgoing
 	events     []events.Event
+	heads      []head
 	msgs       []bus.Msg
 	bytes      int
 	perSubject map[string]int
@@ -52,6 +53,7 @@ func (b *batch) add(o outgoing) bool {
 		return false
 	}
 	b.rows, b.events, b.msgs = append(b.rows, o.Outgoing), append(b.events, o.event), append(b.msgs, m)
+	b.heads = append(b.heads, o.head)
 	b.bytes += len(m.Data)
 	b.perSubject[m.Subject]++
 	return true

@@ -1,14 +1,14 @@
 package notifier
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/notifier/fleet"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
@@ -16,6 +16,7 @@ import (
 const (
 	failureStore = "store"
 	failureBus   = "bus"
+	failureFleet = "fleet" // figures for the metrics could not be read
 )
 
 // originNone labels the lag of connection events, which have no origin.
@@ -25,6 +26,8 @@ type metrics struct {
 	outboxRows, outboxAge, held, leaseHeld prometheus.Gauge
 	published                              *prometheus.CounterVec
 	changedLag, committedLag               *prometheus.HistogramVec
+	connectionLag                          *prometheus.SummaryVec
+	terms                                  prometheus.Counter
 	resyncs, repaired, dropped, expired    prometheus.Counter
 	losses                                 *prometheus.CounterVec
 	failures                               *prometheus.CounterVec
@@ -45,6 +48,11 @@ func newMetrics(r prometheus.Registerer, records bool) (*metrics, error) {
 			"Time from the change at Ashby to its event's place in the stream, by origin."),
 		committedLag: histograms("committed_to_published_seconds",
 			"Time from an event's commit to its place in the stream, by origin."),
+		connectionLag: prometheus.NewSummaryVec(prometheus.SummaryOpts{
+			Namespace: namespace, Name: "connection_changed_to_published_seconds",
+			Help: "Time from changes of a connection's jobs at Ashby to the place of their events in the stream, without the first synchronisation.",
+		}, []string{"connection"}),
+		terms:    counter("terms_total", "How often this process began to relay."),
 		resyncs:  counter("resyncs_total", "How often the relay read the end of the stream to find its place."),
 		losses:   counters("stream_losses_total", "How often the stream was found damaged, by the kind of damage.", "kind"),
 		repaired: counter("repaired_events_total", "Events published again because the stream had lost them."),
@@ -60,21 +68,20 @@ func newMetrics(r prometheus.Registerer, records bool) (*metrics, error) {
 	} {
 		m.published.WithLabelValues(string(t))
 	}
-	for _, o := range []events.Origin{
-		events.OriginSeed, events.OriginWebhook, events.OriginPoll, events.OriginRepair, originNone,
-	} {
+	for _, o := range fleet.Origins() {
 		m.changedLag.WithLabelValues(string(o))
 		m.committedLag.WithLabelValues(string(o))
 	}
-	for _, f := range []string{failureStore, failureBus} {
+	m.committedLag.WithLabelValues(originNone)
+	for _, f := range []string{failureStore, failureBus, failureFleet} {
 		m.failures.WithLabelValues(f)
 	}
 	for _, kind := range lossKinds {
 		m.losses.WithLabelValues(kind)
 	}
 	collectors := []prometheus.Collector{
-		m.outboxRows, m.outboxAge, m.held, m.leaseHeld, m.published, m.changedLag, m.committedLag, m.resyncs, m.losses,
-		m.repaired, m.dropped, m.expired, m.failures,
+		m.outboxRows, m.outboxAge, m.held, m.leaseHeld, m.terms, m.published, m.changedLag, m.committedLag,
+		m.connectionLag, m.resyncs, m.losses, m.repaired, m.dropped, m.expired, m.failures,
 	}
 	collectors = append(collectors, m.boards.collectors()...)
 	if records {
@@ -128,6 +135,7 @@ func (m recordMetrics) collectors() []prometheus.Collector {
 type boardMetrics struct {
 	subscribers             prometheus.Gauge
 	lost, finished, removed prometheus.Counter
+	acknowledged            *prometheus.HistogramVec
 }
 
 func newBoardMetrics() boardMetrics {
@@ -136,12 +144,13 @@ func newBoardMetrics() boardMetrics {
 		lost:        counter("board_consumers_lost_total", "Consumers of boards that NATS had lost and that began anew."),
 		finished: counter("board_consumers_finished_total",
 			"Consumers of boards that were made or changed here because the gateway that was asked to could not."),
-		removed: counter("board_consumers_removed_total", "Consumers that belonged to no board any more and were removed."),
+		removed:      counter("board_consumers_removed_total", "Consumers that belonged to no board any more and were removed."),
+		acknowledged: fleet.NewAcknowledged(fleet.WayNATS),
 	}
 }
 
 func (m boardMetrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.subscribers, m.lost, m.finished, m.removed}
+	return []prometheus.Collector{m.subscribers, m.lost, m.finished, m.removed, m.acknowledged}
 }
 
 const namespace, subsystem = "ashbridge", "relay"
@@ -166,34 +175,27 @@ func histograms(name, help string) *prometheus.HistogramVec {
 	}, []string{"origin"})
 }
 
-func (m *metrics) countPublished(o mirror.Outgoing, now time.Time) {
+// countPublished counts an event that the stream took. connection is its label.
+func (m *metrics) countPublished(o mirror.Outgoing, h head, connection string, now time.Time) {
 	m.published.WithLabelValues(string(o.Type)).Inc()
-	origin, changed := headOf(o.Data)
-	switch origin {
-	case events.OriginSeed, events.OriginWebhook, events.OriginPoll, events.OriginRepair:
-	default:
-		origin = originNone
+	if !h.changed.IsZero() {
+		lag := max(0, now.Sub(h.changed).Seconds())
+		m.changedLag.WithLabelValues(string(h.origin)).Observe(lag)
+		if h.origin != events.OriginSeed { // what a first synchronisation finds was changed long ago
+			m.connectionLag.WithLabelValues(connection).Observe(lag)
+		}
 	}
-	if !changed.IsZero() {
-		m.changedLag.WithLabelValues(string(origin)).Observe(max(0, now.Sub(changed).Seconds()))
-	}
-	m.committedLag.WithLabelValues(string(origin)).Observe(max(0, now.Sub(o.CreatedAt).Seconds()))
+	m.committedLag.WithLabelValues(string(h.origin)).Observe(max(0, now.Sub(o.CreatedAt).Seconds()))
 }
 
-// headOf reads what the metrics want to know of a job event's data, from what stands before the job, which is long. To
-// decode it would cost as much as to make the message. Both are zero for a connection's event.
-func headOf(data json.RawMessage) (origin events.Origin, changed time.Time) {
-	head, _, _ := bytes.Cut(data, []byte(`,"job":`))
-	origin = events.Origin(textOf(head, `"origin":"`))
-	changed, _ = time.Parse(time.RFC3339Nano, textOf(head, `"changed_at":"`))
-	return origin, changed
-}
-
-// textOf returns the text that follows a member's beginning.
-func textOf(head []byte, begin string) string {
-	_, rest, _ := bytes.Cut(head, []byte(begin))
-	text, _, _ := bytes.Cut(rest, []byte{'"'})
-	return string(text)
+// headOf is what the metrics want to know of an event.
+func headOf(o mirror.Outgoing) head {
+	h := head{}
+	h.origin, h.changed = o.Head()
+	if !slices.Contains(fleet.Origins(), h.origin) {
+		h.origin = originNone
+	}
+	return h
 }
 
 func (m *metrics) showOutbox(rows []mirror.Outgoing, now time.Time) {

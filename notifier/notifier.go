@@ -29,6 +29,8 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/lease"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/internal/telemetry"
+	"github.com/bebitcoiner/ashbridge/notifier/fleet"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
@@ -42,6 +44,10 @@ type Options struct {
 	RecordStore RecordStore
 	// BoardStore keeps the job boards whose consumers are looked after; nil for none.
 	BoardStore BoardStore
+	// Fleet is where the figures of all connections together are read from while this process relays; nil for none.
+	Fleet fleet.Store
+	// Connections bounds for how many connections series of their own are shown; nil for none.
+	Connections *telemetry.Bounded
 	// Owner names this process among those that may relay; it must be unique.
 	Owner string
 	// LeaseTTL is how long the lease outlives its last renewal; 15 s where zero. It is renewed three times as often.
@@ -51,7 +57,8 @@ type Options struct {
 	// RecordIdle is the pause between two looks for changed records while there are none, 500 ms where zero; a fifth of it
 	// while there are.
 	RecordIdle time.Duration
-	// AuditEvery is the pause between two looks at the stream's state, and at the boards' consumers; 10 s where zero.
+	// AuditEvery is the pause between two looks at the stream's state, at the boards' consumers and at the fleet; 10 s where
+	// zero.
 	AuditEvery time.Duration
 	// CompareEvery is the pause between two readings of the whole stream, at a moment when nothing waits; 1 h where zero. It
 	// is read too where anything looks wrong, and on a new connection, then not more often than every AuditEvery.
@@ -102,6 +109,9 @@ func (o *Options) setDefaults() error {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Connections == nil {
+		o.Connections = telemetry.NewBounded("connection", 0)
+	}
 	if o.OnPublished == nil {
 		o.OnPublished = func(events.Event, mirror.Outgoing) {}
 	}
@@ -112,6 +122,9 @@ func (o *Options) setDefaults() error {
 type Notifier struct {
 	Options
 	metrics *metrics
+	recent  recent
+	// fleet is nil where there is no store for it.
+	fleet *fleet.Watcher
 }
 
 // New returns a Notifier that does nothing before Run.
@@ -123,7 +136,15 @@ func New(o Options) (*Notifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Notifier{Options: o, metrics: m}, nil
+	o.Connections.Follow(func(id string) { m.connectionLag.WithLabelValues(id) }, m.connectionLag)
+	n := &Notifier{Options: o, metrics: m}
+	if o.Fleet != nil {
+		n.fleet, err = fleet.New(fleet.Options{
+			Store: o.Fleet, Bus: o.Bus, Named: o.Connections.Limit(), Every: o.AuditEvery, Logger: o.Logger, Now: o.Now,
+			OnFailure: func() { m.failures.WithLabelValues(failureFleet).Inc() },
+		}, o.Registerer)
+	}
+	return n, err
 }
 
 // Run relays whenever it holds the lease, until ctx ends. What goes wrong meanwhile is logged, counted and tried again;
@@ -148,6 +169,9 @@ func (n *Notifier) Run(ctx context.Context) error {
 		if n.BoardStore != nil {
 			beside.Go(func() { n.runBoards(ctx) })
 		}
+		if n.fleet != nil {
+			beside.Go(func() { n.fleet.Run(ctx) })
+		}
 		newRelay(n, wake).run(ctx)
 		beside.Wait()
 	})
@@ -162,6 +186,7 @@ func (n *Notifier) term() lease.Holder {
 			n.metrics.leaseHeld.Set(0)
 			if held {
 				n.metrics.leaseHeld.Set(1)
+				n.metrics.terms.Inc()
 			}
 		},
 		OnFailure: func() { n.metrics.failures.WithLabelValues(failureStore).Inc() },

@@ -32,6 +32,7 @@ type reading struct {
 type outgoing struct {
 	mirror.Outgoing
 	event   events.Event
+	head    head
 	message bus.Msg
 	// fault is why it cannot be a message.
 	fault error
@@ -44,6 +45,7 @@ func (r *relay) publish(ctx context.Context, b *batch) error {
 			return err
 		}
 	}
+	r.recent.expect(r.last, b)
 	if err := r.send(ctx, b); err != nil {
 		return err
 	}
@@ -64,8 +66,8 @@ func (r *relay) publish(ctx context.Context, b *batch) error {
 		if err == nil {
 			r.Bus.WakeWebhooks()
 		}
-		for _, p := range ps {
-			r.metrics.countPublished(p.Outgoing, now)
+		for i, p := range ps {
+			r.metrics.countPublished(p.Outgoing, b.heads[i], r.Connections.Value(p.Connection), now)
 		}
 		n.done <- err
 	})
@@ -208,7 +210,7 @@ func (r *relay) messages(rows []mirror.Outgoing) []outgoing {
 	out := make([]outgoing, len(rows))
 	now := r.Now()
 	for i, row := range rows {
-		out[i].Outgoing = row
+		out[i].Outgoing, out[i].head = row, headOf(row)
 		out[i].message, out[i].event, out[i].fault = message(row, now)
 	}
 	return out

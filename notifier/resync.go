@@ -54,6 +54,9 @@ func (r *relay) resync(ctx context.Context) error {
 		}
 	}
 	r.compare = r.compare || unsure
+	if !r.created.Equal(info.Created) {
+		r.recent.forget()
+	}
 	r.created, r.last = info.Created, last
 	clear(r.doubted)
 	before := r.census

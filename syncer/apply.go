@@ -83,7 +83,7 @@ func (r *run) applyUnit(ctx context.Context, u mirror.Unit) (mirror.Applied, err
 		return mirror.Applied{}, fmt.Errorf("applying: %w", err)
 	}
 	r.d.updateHeads(u)
-	r.d.s.opts.Metrics.applied(r.origin, applied)
+	r.d.s.opts.Metrics.applied(r.connection.ID, r.origin, applied)
 	if applied.Events > 0 {
 		r.d.s.opts.Bus.WakeRelay()
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/loop"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/internal/telemetry"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -185,7 +186,7 @@ func setup(t *testing.T, change ...func(*Options)) *bundle {
 func (b *bundle) start(owner string, change ...func(*Options)) {
 	b.t.Helper()
 	b.reg = prometheus.NewRegistry()
-	metrics, err := NewMetrics(b.reg)
+	metrics, err := NewMetrics(b.reg, telemetry.NewBounded("connection", 1))
 	if err != nil {
 		b.t.Fatal(err)
 	}

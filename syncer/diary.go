@@ -102,8 +102,9 @@ func (d *desk) note(a access, r mirror.Run) {
 	r.Connection = d.connection
 	cs := a.tally.coverages()
 	for _, c := range cs {
-		d.s.opts.Metrics.covered(c)
+		d.s.opts.Metrics.covered(d.connection, c)
 	}
+	d.s.opts.Metrics.connections.ran(d.connection, outcome(r.Outcome), a.tally.trace.Failures())
 	if !d.s.diary.note(a.tally.run(r), cs) {
 		d.s.opts.Metrics.lostRuns.Inc()
 	}

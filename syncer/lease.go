@@ -18,13 +18,13 @@ func (s *Syncer) holdLeases(ctx context.Context) error {
 	defer s.release(ctx)
 	var running sync.WaitGroup
 	defer running.Wait()
-	defer s.dropAll()
+	defer s.dropAll(leaseReleased)
 	every := s.opts.LeaseTTL / 3
 	// The database counts the lease from when it handled the call, so that our count, from before the call, ends first.
 	var validUntil time.Time
 	for {
 		left := time.Until(validUntil)
-		if left <= 0 && s.dropAll() > 0 {
+		if left <= 0 && s.dropAll(leaseLost) > 0 {
 			s.log.WarnContext(ctx, "all partitions dropped: the leases could not be renewed in time")
 		}
 		asked, timeout := time.Now(), every
@@ -71,7 +71,13 @@ func (s *Syncer) take(ctx context.Context, running *sync.WaitGroup, leases []mir
 	for part, p := range s.owned {
 		l, ok := held[part]
 		if !ok || l.Epoch != p.lease.Epoch {
-			p.stop()
+			// What a renewal in time does not return was given up to another replica, for its fair share. What is ours under
+			// another epoch was another's in between.
+			change := leaseReleased
+			if ok {
+				change = leaseLost
+			}
+			p.stop(change)
 		}
 		if !ok && p.gone() {
 			delete(s.owned, part)
@@ -84,6 +90,7 @@ func (s *Syncer) take(ctx context.Context, running *sync.WaitGroup, leases []mir
 		if old != nil && !old.ended() {
 			continue
 		}
+		s.opts.Metrics.leases.WithLabelValues(leaseTaken).Inc()
 		s.owned[part] = s.start(ctx, running, l, old)
 	}
 	s.opts.Metrics.partitions.Set(float64(live))
@@ -95,7 +102,7 @@ func (s *Syncer) start(ctx context.Context, running *sync.WaitGroup, l mirror.Le
 	p := newPartition(s, l, cancel)
 	running.Go(func() {
 		defer close(p.done)
-		defer p.stop()
+		defer p.stop(leaseReleased)
 		if old != nil {
 			<-old.done
 		}
@@ -104,14 +111,14 @@ func (s *Syncer) start(ctx context.Context, running *sync.WaitGroup, l mirror.Le
 	return p
 }
 
-// dropAll stops all partitions and says how many it stopped.
-func (s *Syncer) dropAll() int {
+// dropAll stops all partitions, which counts as the change, and says how many it stopped.
+func (s *Syncer) dropAll(change string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	dropped := 0
 	for _, p := range s.owned {
 		if !p.ended() {
-			p.stop()
+			p.stop(change)
 			dropped++
 		}
 	}

@@ -43,6 +43,7 @@ func TestRunHoldsPartitionsAndGivesThemUp(t *testing.T) {
 				t.Fatalf("partition %d still belongs to %s", part, p.owner)
 			}
 		}
+		b.leases(mirror.Partitions, 0, mirror.Partitions)
 	})
 }
 
@@ -99,6 +100,7 @@ func TestLeaseLostInTheMiddleOfAPoll(t *testing.T) {
 		if b.syncer.partition(part) == nil || len(b.events("a")) != 2 {
 			t.Errorf("not taken up again: %d events", len(b.events("a")))
 		}
+		b.leases(mirror.Partitions+1, 1, 0)
 	})
 }
 
@@ -145,7 +147,18 @@ func TestPartitionsAreDroppedWhenRenewingFails(t *testing.T) {
 		if got := len(b.syncer.Parts()); got != mirror.Partitions {
 			t.Errorf("%d partitions after recovery", got)
 		}
+		b.leases(2*mirror.Partitions, mirror.Partitions, 0)
 	})
+}
+
+// leases says how often partitions are to have been taken, lost and released.
+func (b *bundle) leases(taken, lost, released int) {
+	b.t.Helper()
+	for change, want := range map[string]int{leaseTaken: taken, leaseLost: lost, leaseReleased: released} {
+		if got := b.count("lease_changes_total", change); got != float64(want) {
+			b.t.Errorf("%s %g times, want %d", change, got, want)
+		}
+	}
 }
 
 func TestWorkGoesOnWithoutTheBus(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/internal/telemetry"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
@@ -29,11 +30,15 @@ type Metrics struct {
 	coverage          *prometheus.CounterVec
 	lostRuns          prometheus.Counter
 	loopErrors        *prometheus.CounterVec
+	leases            *prometheus.CounterVec
+	connections       connectionMetrics
+	paces             paces
 	methods, answers  map[string]bool
 }
 
-// NewMetrics makes the metrics and registers them.
-func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
+// NewMetrics makes the metrics and registers them. shown bounds for how many connections there are series of their own; nil
+// for none.
+func NewMetrics(reg prometheus.Registerer, shown *telemetry.Bounded) (*Metrics, error) {
 	m := &Metrics{
 		polls:     counters("polls_total", "Polls by how they ended.", "outcome"),
 		refreshes: counters("refreshes_total", "Refreshes of single objects by how they ended.", "outcome"),
@@ -60,20 +65,26 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 		coverage:   counters("webhook_changes_total", "Changes that a webhook should have told, by webhook type and by what found them.", "action", "found_by"),
 		lostRuns:   counter("lost_runs_total", "Runs that the store did not take, so that nobody can look at them."),
 		loopErrors: counters("loop_errors_total", "Rounds of a background loop that failed, by loop.", "loop"),
-		methods:    map[string]bool{}, answers: map[string]bool{},
+		leases: counters("lease_changes_total",
+			"Partitions that were taken, were lost because the lease could not be renewed in time or was another's, or were released.", "change"),
+		connections: newConnectionMetrics(shown), paces: newPaces(),
+		methods: map[string]bool{}, answers: map[string]bool{},
 	}
 	m.declare()
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.polls, m.refreshes, m.requests, m.requestSeconds, m.events, m.records,
 		m.pollSeconds, m.held, m.badRows, m.partitions, m.desks, m.stale, m.swept, m.direct, m.crowded, m.slices, m.coverage, m.lostRuns, m.loopErrors,
+		m.leases, m.paces, m.connections.runs, m.connections.events, m.connections.changes, m.connections.errors,
 	} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
 }
 
-const otherLabel = "other"
+const otherLabel = telemetry.Other
+
+var origins = []events.Origin{events.OriginSeed, events.OriginWebhook, events.OriginPoll, events.OriginRepair}
 
 // declare makes the label sets, so that a series is there before its first count.
 func (m *Metrics) declare() {
@@ -86,8 +97,11 @@ func (m *Metrics) declare() {
 		m.coverage.WithLabelValues(action, foundByWebhook)
 		m.coverage.WithLabelValues(action, foundByPoll)
 	}
-	for _, o := range []events.Origin{events.OriginSeed, events.OriginWebhook, events.OriginPoll, events.OriginRepair} {
+	for _, o := range origins {
 		m.events.WithLabelValues(string(o))
+	}
+	for _, c := range []string{leaseTaken, leaseLost, leaseReleased} {
+		m.leases.WithLabelValues(c)
 	}
 	for _, l := range []string{"lease", "schedule", "sweep", "watch", "diary"} {
 		m.loopErrors.WithLabelValues(l)
@@ -133,7 +147,8 @@ const (
 )
 
 // covered counts how changes that a webhook should have told were found.
-func (m *Metrics) covered(c mirror.Coverage) {
+func (m *Metrics) covered(connection string, c mirror.Coverage) {
+	m.connections.covered(connection, c)
 	m.coverage.WithLabelValues(c.Action, foundByWebhook).Add(float64(c.ByWebhook))
 	m.coverage.WithLabelValues(c.Action, foundByPoll).Add(float64(c.ByPoll))
 }
@@ -142,7 +157,8 @@ func (m *Metrics) slice(o outcome) { m.slices.WithLabelValues(string(o)).Inc() }
 
 func (m *Metrics) refresh(o outcome) { m.refreshes.WithLabelValues(string(o)).Inc() }
 
-func (m *Metrics) applied(origin events.Origin, done mirror.Applied) {
+func (m *Metrics) applied(connection string, origin events.Origin, done mirror.Applied) {
+	m.connections.applied(connection, origin, done.Events)
 	m.events.WithLabelValues(string(origin)).Add(float64(done.Events))
 	m.records.Add(float64(done.Records))
 }

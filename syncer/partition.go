@@ -40,9 +40,11 @@ func newPartition(s *Syncer, l mirror.Lease, cancel context.CancelFunc) *partiti
 	}
 }
 
-// stop makes the partition end soon; it does not wait.
-func (p *partition) stop() {
-	p.stopped.Store(true)
+// stop makes the partition end soon, and counts how it ended; it does not wait.
+func (p *partition) stop(change string) {
+	if !p.stopped.Swap(true) {
+		p.s.opts.Metrics.leases.WithLabelValues(change).Inc()
+	}
 	p.cancel()
 }
 

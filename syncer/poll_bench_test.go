@@ -38,7 +38,7 @@ func BenchmarkUnchangedPoll(b *testing.B) {
 		v.publish(fmt.Sprintf("posting-%05d", i))
 	}
 	w.connect(conn, "key")
-	metrics, err := NewMetrics(prometheus.NewRegistry())
+	metrics, err := NewMetrics(prometheus.NewRegistry(), nil)
 	if err != nil {
 		b.Fatal(err)
 	}

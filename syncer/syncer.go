@@ -145,13 +145,15 @@ func New(opts Options) (*Syncer, error) {
 	if err := opts.validate(); err != nil {
 		return nil, fmt.Errorf("syncer options: %w", err)
 	}
-	return &Syncer{
+	s := &Syncer{
 		opts: opts, log: opts.Logger,
 		polls: make(chan struct{}, opts.MaxPolls), reads: make(chan struct{}, opts.MaxRefreshes),
 		slices: make(chan struct{}, opts.MaxSlices),
 		review: mirror.ReviewAbsence, overtaken: time.Time.Before,
 		owned: map[int]*partition{}, swept: map[mirror.Hint]time.Time{},
-	}, nil
+	}
+	opts.Metrics.paces.of.Store(s)
+	return s, nil
 }
 
 // Run takes partitions and works on them until ctx ends or a loop fails. When it returns, nothing that it started is

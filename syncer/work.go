@@ -173,7 +173,7 @@ func (d *desk) settleRefresh(ctx context.Context, a access, t task, began time.T
 // lostLease stops the partition's work: another process has it, and every further write would be refused.
 func (d *desk) lostLease(err error) {
 	if errors.Is(err, mirror.ErrLeaseLost) {
-		d.p.stop()
+		d.p.stop(leaseLost)
 	}
 }
 

@@ -17,10 +17,14 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/app"
 	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/config"
+	"github.com/bebitcoiner/ashbridge/internal/local"
 	"github.com/bebitcoiner/ashbridge/internal/postgres"
 	"github.com/bebitcoiner/ashbridge/internal/seal"
 	"github.com/bebitcoiner/ashbridge/internal/telemetry"
 )
+
+// serviceUp is the name of everything in one process.
+const serviceUp = "up"
 
 // connectPatience is how long a service waits at its start for Postgres before it gives up and leaves the rest to its
 // supervisor.
@@ -29,6 +33,7 @@ const connectPatience = 30 * time.Second
 // process is what one run of a service command has opened. Close undoes it in reverse.
 type process struct {
 	app.Parts
+	service string
 	closers []func() error
 }
 
@@ -79,8 +84,8 @@ func openProcess(ctx context.Context, cfg config.Config, log *slog.Logger, servi
 	if err != nil {
 		host = "unknown"
 	}
-	p := &process{Parts: app.Parts{
-		Config: cfg, Log: log, Registry: telemetry.NewRegistry(),
+	p := &process{service: service, Parts: app.Parts{
+		Config: cfg, Log: log, Registry: telemetry.NewRegistry(), Connections: app.NewConnections(cfg.MetricsConnections),
 		Owner: service + "@" + host + "/" + uuid.NewString(),
 	}}
 	if err := p.open(ctx, service); err != nil {
@@ -131,8 +136,15 @@ type runner func(ctx context.Context) error
 
 // supervise runs the parts and the admin listener. The first to fail ends all of them and the process.
 func (p *process) supervise(ctx context.Context, ready []telemetry.Check, parts ...runner) error {
-	admin, err := telemetry.NewAdmin(telemetry.AdminOptions{Gatherer: p.Registry, Ready: ready, Logger: p.Log})
+	admin, err := telemetry.NewAdmin(telemetry.AdminOptions{Gatherer: p.Registry, Registerer: p.Registry, Ready: ready, Logger: p.Log})
 	if err != nil {
+		return err
+	}
+	dir := ""
+	if p.service == serviceUp { // the others keep nothing
+		dir = p.Config.DataDir
+	}
+	if err := app.ShowProcess(p.Parts, p.service, version, dir, local.DiskRoom); err != nil {
 		return err
 	}
 	ln, err := listen(ctx, p.Config.AdminAddr, "ASHBRIDGE_ADMIN_ADDR")
@@ -141,6 +153,7 @@ func (p *process) supervise(ctx context.Context, ready []telemetry.Check, parts 
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return admin.Run(ctx, ln) })
+	g.Go(func() error { return app.KeepConnections(ctx, p.Parts) })
 	for _, run := range parts {
 		g.Go(func() error { return run(ctx) })
 	}

@@ -60,8 +60,9 @@ func runUp(cmd *cobra.Command, withDemo bool) (err error) {
 		return err
 	}
 	u := &upProcess{
-		process: process{Parts: app.Parts{
-			Config: cfg, Log: log, Registry: telemetry.NewRegistry(), StopTimeout: upStopTimeout,
+		process: process{service: serviceUp, Parts: app.Parts{
+			Config: cfg, Log: log, Registry: telemetry.NewRegistry(), Connections: app.NewConnections(cfg.MetricsConnections),
+			StopTimeout: upStopTimeout,
 		}},
 		out: cmd.OutOrStdout(), isDemo: withDemo,
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/courier"
 	"github.com/bebitcoiner/ashbridge/internal/postgres"
 	"github.com/bebitcoiner/ashbridge/internal/seal"
+	"github.com/bebitcoiner/ashbridge/internal/telemetry"
 )
 
 // Parts is what the services of one process share.
@@ -25,6 +26,8 @@ type Parts struct {
 	Keys     *seal.Keyset
 	Log      *slog.Logger
 	Registry *prometheus.Registry
+	// Connections bounds which connections have series of their own; nil for none.
+	Connections *telemetry.Bounded
 	// Owner names this process in leases; no two processes that run at the same time may share it.
 	Owner string
 	// StopTimeout bounds how long the gateway waits for requests in flight when it stops; its default where zero.
@@ -49,6 +52,14 @@ func (p Parts) ashbyClients(observe func(method, outcome string, d time.Duration
 	return &ashbyClients{
 		config: p.Config, http: ashby.DefaultHTTPClient(p.Config.AllowPrivateAshby), brake: &ashby.Brake{}, observe: observe,
 	}
+}
+
+// partnerHolds is 1 while the partner's brake holds.
+func (c *ashbyClients) partnerHolds() float64 {
+	if c.brake.Holds() {
+		return 1
+	}
+	return 0
 }
 
 // client makes a client with a pace of its own.

@@ -41,7 +41,7 @@ func Gateway(p Parts) (*gateway.Gateway, error) {
 		},
 		PublicURL: p.Config.PublicURL, AdminToken: p.Config.AdminToken, TrustedProxies: proxies, Modules: p.Config.Modules,
 		DefaultPollInterval: p.Config.PollInterval, StopTimeout: p.StopTimeout,
-		Logger: p.Log.With("service", "gateway"), Registerer: p.Registry,
+		Logger: p.Log.With("service", "gateway"), Registerer: p.Registry, Shown: p.Connections,
 	})
 }
 

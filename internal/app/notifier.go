@@ -12,6 +12,7 @@ func Notifier(p Parts, published func(events.Event, mirror.Outgoing)) (*notifier
 	return notifier.New(notifier.Options{
 		Store: p.DB.Notifier(), Bus: p.Bus, Owner: p.Owner, LeaseTTL: p.Config.LeaseTTL,
 		Records: p.Config.RecordEvents, RecordStore: p.DB.Notifier(), BoardStore: p.DB.Notifier(),
+		Fleet: p.DB.Notifier(), Connections: p.Connections,
 		Logger: p.Log.With("service", "notifier"), Registerer: p.Registry, OnPublished: published,
 	})
 }

@@ -1,7 +1,10 @@
 package app
 
 import (
+	"fmt"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/internal/markup"
@@ -16,11 +19,17 @@ const (
 
 // Syncer makes the syncer of this process.
 func Syncer(p Parts) (*syncer.Syncer, error) {
-	metrics, err := syncer.NewMetrics(p.Registry)
+	metrics, err := syncer.NewMetrics(p.Registry, p.Connections)
 	if err != nil {
 		return nil, err
 	}
 	clients := p.ashbyClients(metrics.ObserveRequest)
+	if err := p.Registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ashbridge_syncer_partner_brake",
+		Help: "1 while a 429 of Ashby's to an integration partner holds back the requests of all its keys, else 0.",
+	}, clients.partnerHolds)); err != nil {
+		return nil, fmt.Errorf("registering the partner's brake: %w", err)
+	}
 	store := p.DB.Syncer()
 	return syncer.New(syncer.Options{
 		Leases: store, Schedule: store, Store: store, Progress: store, Passes: store, Slices: store, Diary: store,

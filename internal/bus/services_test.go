@@ -126,13 +126,27 @@ func TestEachServiceMayDoItsWork(t *testing.T) {
 			must(t, b.PutSubscriber(t.Context(), s), b.DropSubscriber(t.Context(), s.ID, 2))
 		})
 	}
+	t.Run("what the notifier shows of streams", func(t *testing.T) {
+		sizes, err := notifier.StreamSizes(t.Context())
+		must(t, err)
+		names := ""
+		for _, s := range sizes {
+			names += s.Name + " "
+			if s.MaxBytes <= 0 || s.Replicas != 1 || s.Current != 1 {
+				t.Errorf("%+v", s)
+			}
+		}
+		if names != "HINTS JOBS SPILL RECORDS " {
+			t.Errorf("told of %s", names)
+		}
+	})
 	t.Run("what the gateway tells of boards", func(t *testing.T) {
 		s := bustest.NewSubscriber("a")
 		must(t, gateway.PutSubscriber(t.Context(), s))
 		_, err := gateway.SubscriberLag(t.Context(), s)
 		_, _, err2 := gateway.JobPlace(t.Context(), "a", "1", 3)
 		list, err3 := notifier.BoardConsumers(t.Context())
-		must(t, err, err2, err3, notifier.DropConsumer(t.Context(), s.User()))
+		must(t, err, err2, err3, notifier.TellAcks(t.Context(), s.User()), notifier.DropConsumer(t.Context(), s.User()))
 		if len(list) != 1 {
 			t.Errorf("listed %+v", list)
 		}

@@ -31,6 +31,11 @@ type BoardConsumer struct {
 	// Name is the consumer's, which is the user's; Subscriber the id in its metadata.
 	Name, Subscriber string
 	Replay           int
+	Created          time.Time
+	// Pending counts what is not acknowledged, be it delivered or not.
+	Pending int
+	// TellsAcks says that OnAcknowledged works.
+	TellsAcks bool
 }
 
 // SubscriberSubjects are the subjects that a subscriber with these employers gets; nil stands for all.
@@ -63,6 +68,7 @@ func subscriberConfig(s mirror.Subscriber) (jetstream.ConsumerConfig, error) {
 		Metadata:       map[string]string{metaSubscriber: s.ID, metaReplay: strconv.Itoa(s.Replay)},
 		// A request that waits longer than the server keeps the way back of its answers would hang.
 		MaxRequestExpires: boardMaxExpires,
+		SampleFrequency:   everyAck,
 	}, nil
 }
 
@@ -225,7 +231,10 @@ func (b *Bus) BoardConsumers(ctx context.Context) ([]BoardConsumer, error) {
 	list := stream.ListConsumers(ctx)
 	for info := range list.Info() {
 		if id := info.Config.Metadata[metaSubscriber]; id != "" {
-			out = append(out, BoardConsumer{Name: info.Name, Subscriber: id, Replay: replayOf(info.Config.Metadata)})
+			out = append(out, BoardConsumer{
+				Name: info.Name, Subscriber: id, Replay: replayOf(info.Config.Metadata), Created: info.Created,
+				Pending: int(info.NumPending) + info.NumAckPending, TellsAcks: info.Config.SampleFrequency == everyAck,
+			})
 		}
 	}
 	if err := list.Err(); err != nil {

@@ -57,6 +57,8 @@ type Config struct {
 
 	AllowPrivateEndpoints bool `env:"ALLOW_PRIVATE_ENDPOINTS" envDefault:"false" help:"let webhook endpoints be plain http or private addresses: a demo, tests"`
 
+	MetricsConnections int `env:"METRICS_CONNECTIONS" envDefault:"200" help:"how many employers have metrics of their own; all others are counted together"`
+
 	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 	LogFormat string     `env:"LOG_FORMAT" envDefault:"text" help:"text or json"`
 }

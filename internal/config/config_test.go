@@ -57,7 +57,7 @@ func TestDefaultsSufficeForUp(t *testing.T) {
 	want := config.Config{
 		HTTPAddr: "127.0.0.1:8080", AdminAddr: "127.0.0.1:9090", DataDir: dir, DatabaseMaxConns: 20,
 		NATSAddr: "127.0.0.1:4222", JobsMaxGiB: 4, AshbyURL: "https://api.ashbyhq.com", PollInterval: time.Hour, RequestsPerMinute: 900,
-		Modules: []string{"jobs"}, LeaseTTL: 15 * time.Second, LogLevel: slog.LevelInfo, LogFormat: "text",
+		Modules: []string{"jobs"}, LeaseTTL: 15 * time.Second, MetricsConnections: 200, LogLevel: slog.LevelInfo, LogFormat: "text",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
@@ -193,6 +193,7 @@ func TestEachFaultSaysWhatToSet(t *testing.T) {
 		{"number", map[string]string{"ASHBRIDGE_DATABASE_MAX_CONNS": "many"}, nil, `ASHBRIDGE_DATABASE_MAX_CONNS is "many": set it to a whole number`},
 		{"zero", map[string]string{"ASHBRIDGE_DATABASE_MAX_CONNS": "0"}, nil, "ASHBRIDGE_DATABASE_MAX_CONNS is 0: set it to at least 2"},
 		{"no room", map[string]string{"ASHBRIDGE_JOBS_MAX_GIB": "0"}, nil, "ASHBRIDGE_JOBS_MAX_GIB is 0: set it to at least 1"},
+		{"connections with metrics", map[string]string{"ASHBRIDGE_METRICS_CONNECTIONS": "-1"}, nil, "set it to at least 0"},
 		{"above Ashby's limit", map[string]string{"ASHBRIDGE_REQUESTS_PER_MINUTE": "5000"}, nil, "Ashby allows 1000 a minute"},
 		{"switch", map[string]string{"ASHBRIDGE_ALLOW_PRIVATE_ASHBY": "perhaps"}, nil, "true or false"},
 		{"level", map[string]string{"ASHBRIDGE_LOG_LEVEL": "loud"}, nil, "debug, info, warn or error"},

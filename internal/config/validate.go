@@ -45,6 +45,7 @@ func (c *Config) judge(in *input) {
 	in.judge("DATABASE_MAX_CONNS", below(c.DatabaseMaxConns, minConns))
 	in.judge("JOBS_MAX_GIB", below(c.JobsMaxGiB, 1))
 	in.judge("REQUESTS_PER_MINUTE", below(c.RequestsPerMinute, 1))
+	in.judge("METRICS_CONNECTIONS", below(c.MetricsConnections, 0))
 	if c.RequestsPerMinute > ashbyPerMinute && !c.AllowPrivateAshby {
 		in.judge("REQUESTS_PER_MINUTE", fmt.Sprintf("is %d: Ashby allows %d a minute, set it below that", c.RequestsPerMinute, ashbyPerMinute))
 	}

@@ -70,6 +70,8 @@ type settings struct {
 	records bool
 	// guarded has NATS ask who connects: each service with its own user, and boards.
 	guarded bool
+	// connections is how many have metrics of their own.
+	connections int
 }
 
 // guarded has NATS ask who connects.
@@ -81,7 +83,7 @@ func everything(set *settings) { set.modules, set.records = ashby.Modules(), tru
 // start runs a whole system and stops it at the test's end.
 func start(t testing.TB, change ...func(*settings)) *system {
 	t.Helper()
-	set := settings{sim: ashbytest.Options{Seed: 7, RetryScale: 0.001, RequestsPerMinute: 1 << 20}, perMinute: 1 << 19, modules: []string{"jobs"}}
+	set := settings{sim: ashbytest.Options{Seed: 7, RetryScale: 0.001, RequestsPerMinute: 1 << 20}, perMinute: 1 << 19, modules: []string{"jobs"}, connections: 20}
 	for _, c := range change {
 		c(&set)
 	}
@@ -100,6 +102,7 @@ func start(t testing.TB, change ...func(*settings)) *system {
 		HTTPAddr: ln.Addr().String(), PublicURL: "http://" + ln.Addr().String(), AdminToken: adminToken,
 		AshbyURL: s.ashby.URL, AllowPrivateAshby: true, AllowPrivateEndpoints: true, PollInterval: time.Hour,
 		RequestsPerMinute: set.perMinute, Modules: set.modules, RecordEvents: set.records, LeaseTTL: 3 * time.Second,
+		MetricsConnections: set.connections,
 	}
 	if set.guarded {
 		s.cfg.NATSIssuer, s.cfg.NATSPublicURL = s.accounts.Issuer, s.nats.URL()
@@ -135,7 +138,7 @@ func (s *system) run(ln net.Listener) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.parts = app.Parts{Config: s.cfg, DB: db, Keys: keys, Log: log, Registry: s.reg, Owner: "e2e"}
+	s.parts = app.Parts{Config: s.cfg, DB: db, Keys: keys, Log: log, Registry: s.reg, Owner: "e2e", Connections: app.NewConnections(s.cfg.MetricsConnections)}
 	connect := func(user string) *bus.Bus {
 		b := s.connectBus(ctx, log, user)
 		closers = append(closers, b.Close)

@@ -206,3 +206,14 @@ func TestRootTakesOverDataOfAnotherUser(t *testing.T) {
 	nobody := account{uid: 65534, gid: 65534}
 	mustContain(t, nobody.ownTree(filepath.Join(dir, "pg")), "belongs to user", "ASHBRIDGE_DATA_DIR")
 }
+
+func TestDiskRoom(t *testing.T) {
+	t.Parallel()
+	free, size, err := DiskRoom(t.TempDir())
+	if err != nil || free == 0 || size < free {
+		t.Errorf("%d of %d bytes are free, %v", free, size, err)
+	}
+	if _, _, err := DiskRoom(filepath.Join(t.TempDir(), "gone")); err == nil {
+		t.Error("a folder that is not there has a disk")
+	}
+}

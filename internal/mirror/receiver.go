@@ -102,6 +102,8 @@ type Parcel struct {
 	// Tries is how often it was tried, FirstTriedAt when for the first time.
 	Tries        int
 	FirstTriedAt *time.Time
+	// HadBefore says that it was delivered before, as far as its latest attempts tell, and goes out again by a replay.
+	HadBefore bool
 }
 
 // Attempt is what came of sending a parcel once.

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 
@@ -180,6 +181,21 @@ func (o Outgoing) Subject() string {
 		return events.ConnectionSubject(o.Connection)
 	}
 	return events.JobSubject(o.Connection, o.Posting)
+}
+
+// Head returns where the change was found and when it was made at Ashby, both zero for a connection's event. It reads what
+// stands before the job, which is long: to decode it would cost as much as to make the message.
+func (o Outgoing) Head() (origin events.Origin, changed time.Time) {
+	head, _, _ := bytes.Cut(o.Data, []byte(`,"job":`))
+	changed, _ = time.Parse(time.RFC3339Nano, textOf(head, `"changed_at":"`))
+	return events.Origin(textOf(head, `"origin":"`)), changed
+}
+
+// textOf returns the text that follows a member's beginning.
+func textOf(head []byte, begin string) string {
+	_, rest, _ := bytes.Cut(head, []byte(begin))
+	text, _, _ := bytes.Cut(rest, []byte{'"'})
+	return string(text)
 }
 
 // Envelope makes the CloudEvent of a committed event, as it is published at a time. The time is as precise as the store

@@ -4,6 +4,7 @@ import (
 	"github.com/bebitcoiner/ashbridge/gateway"
 	"github.com/bebitcoiner/ashbridge/internal/postgres"
 	"github.com/bebitcoiner/ashbridge/notifier"
+	"github.com/bebitcoiner/ashbridge/notifier/fleet"
 	"github.com/bebitcoiner/ashbridge/notifier/webhook"
 	"github.com/bebitcoiner/ashbridge/syncer"
 )
@@ -30,4 +31,5 @@ var (
 	_ notifier.BoardStore = postgres.Notifier{}
 	_ gateway.Receivers   = postgres.Gateway{}
 	_ webhook.Store       = postgres.Notifier{}
+	_ fleet.Store         = postgres.Notifier{}
 )

@@ -141,6 +141,9 @@ func (d *DB) Close() error {
 	return nil
 }
 
+// Pool is the pool itself, for its statistics.
+func (d *DB) Pool() *sql.DB { return d.x.DB }
+
 // Ping returns mirror.ErrUnavailable unless the database answers.
 func (d *DB) Ping(ctx context.Context) error {
 	return wrap(ctx, "pinging the database", d.x.PingContext(ctx))

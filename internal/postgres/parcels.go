@@ -47,6 +47,7 @@ type dueRow struct {
 	Tries        int        `db:"tries"`
 	FirstTriedAt *time.Time `db:"first_tried_at"`
 	IsBehind     bool       `db:"is_behind"`
+	HadBefore    bool       `db:"had_before"`
 	loggedRow
 }
 
@@ -86,7 +87,7 @@ func (n Notifier) Due(ctx context.Context, rooms []mirror.Room, inHand []int64) 
 func (r dueRow) parcel() (p mirror.Parcel, err error) {
 	p = mirror.Parcel{
 		ID: r.ID, Receiver: r.Receiver, PublishedAt: r.PublishedAt.UTC(), Tries: r.Tries, FirstTriedAt: utc(r.FirstTriedAt),
-		Event: r.outgoing(),
+		HadBefore: r.HadBefore, Event: r.outgoing(),
 	}
 	if r.FromListing {
 		p.Event, err = r.event()
@@ -104,7 +105,7 @@ func (n Notifier) due(ctx context.Context, rooms []mirror.Room, inHand []int64) 
 	}
 	var rows []dueRow
 	err := n.db.x.SelectContext(ctx, &rows, `
-		SELECT d.id, d.endpoint_id, d.published_at, d.tries, d.first_tried_at, d.is_behind, 0 AS outbox_id, d.event_id,
+		SELECT d.id, d.endpoint_id, d.published_at, d.tries, d.first_tried_at, d.is_behind, d.had_before, 0 AS outbox_id, d.event_id,
 			d.event_created_at AS created_at, d.connection_id, d.posting_id, d.version, d.type,
 			COALESCE(e.data, l.job, CAST('null' AS json)) AS data,
 			e.data IS NULL AND l.job IS NOT NULL AS from_listing,
@@ -113,7 +114,7 @@ func (n Notifier) due(ctx context.Context, rooms []mirror.Room, inHand []int64) 
 		FROM unnest(CAST($1 AS text[]), CAST($2 AS integer[])) AS a (receiver, room)
 		CROSS JOIN LATERAL (
 			SELECT p.endpoint_id, p.id, p.connection_id, p.posting_id, p.version, p.event_id, p.event_created_at, p.type,
-				p.published_at, p.tries, p.first_tried_at, p.next_at,
+				p.published_at, p.tries, p.first_tried_at, p.next_at, p.log @> '[{"error": ""}]' AS had_before,
 				EXISTS (
 					SELECT
 					FROM deliveries o

@@ -250,6 +250,9 @@ func TestReplaySinceAndFailed(t *testing.T) {
 	b.post("acme", "p2", "Two") // still in the outbox
 	for range 2 {
 		for _, p := range b.due("ep_a", 10) {
+			if p.HadBefore {
+				t.Errorf("%s v%d is said to have been delivered before", p.Event.Posting, p.Event.Version)
+			}
 			b.note(outcome(p, mirror.ParcelDelivered, 0))
 		}
 	}
@@ -259,6 +262,9 @@ func TestReplaySinceAndFailed(t *testing.T) {
 		t.Errorf("since: %d %s", replayed.Queued, diff)
 	}
 	for _, p := range b.due("ep_a", 10) {
+		if !p.HadBefore {
+			t.Errorf("%s v%d is said to be new", p.Event.Posting, p.Event.Version)
+		}
 		b.note(outcome(p, mirror.ParcelFailed, 0))
 	}
 	if v := b.receiver("ep_a"); v.Failed != 2 || v.Waiting != 0 {

@@ -24,6 +24,8 @@ type AdminOptions struct {
 	Gatherer prometheus.Gatherer
 	// Ready are the conditions of /readyz; with none it is always ready.
 	Ready []Check
+	// Registerer takes the gauge ashbridge_ready, for which Run runs the checks every ten seconds; nil for none.
+	Registerer prometheus.Registerer
 	// Logger takes the causes of failing checks; nil drops them.
 	Logger *slog.Logger
 }
@@ -35,6 +37,7 @@ type Admin struct {
 	handler  http.Handler
 	logger   *slog.Logger
 	running  sync.WaitGroup
+	ready    *prometheus.GaugeVec
 }
 
 // NewAdmin checks the options and builds the admin server.
@@ -53,6 +56,9 @@ func NewAdmin(opts AdminOptions) (*Admin, error) {
 		}
 		names[check.Name] = true
 		a.checkers = append(a.checkers, &checker{check: check, logger: a.logger})
+	}
+	if err := a.showReady(opts.Registerer); err != nil {
+		return nil, err
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", a.livez)
@@ -82,6 +88,9 @@ func (a *Admin) Run(ctx context.Context, ln net.Listener) error {
 	var serving sync.WaitGroup
 	serving.Go(func() { served <- server.Serve(ln) })
 	defer serving.Wait()
+	looking, stop := context.WithCancel(ctx)
+	serving.Go(func() { a.lookReady(looking) })
+	defer stop()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serving the admin listener: %w", err)
@@ -108,14 +117,7 @@ type readiness struct {
 
 // readyz runs the checks side by side and answers 200 when all hold, else 503, within two seconds in any case.
 func (a *Admin) readyz(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
-	defer cancel()
-	states := make([]string, len(a.checkers))
-	var round sync.WaitGroup
-	for i, c := range a.checkers {
-		round.Go(func() { states[i] = c.run(ctx, &a.running) })
-	}
-	round.Wait()
+	states := a.round(r.Context())
 	answer, status := readiness{Status: stateOK, Checks: map[string]string{}}, http.StatusOK
 	for i, c := range a.checkers {
 		answer.Checks[c.check.Name] = states[i]
@@ -124,6 +126,19 @@ func (a *Admin) readyz(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	writeJSON(w, status, answer)
+}
+
+// round runs the checks side by side, within two seconds, and returns the state of each.
+func (a *Admin) round(ctx context.Context) []string {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	states := make([]string, len(a.checkers))
+	var round sync.WaitGroup
+	for i, c := range a.checkers {
+		round.Go(func() { states[i] = c.run(ctx, &a.running) })
+	}
+	round.Wait()
+	return states
 }
 
 // writeJSON answers with v. The reader may be gone, which is no fault of ours.

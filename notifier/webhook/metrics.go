@@ -2,12 +2,14 @@ package webhook
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/bebitcoiner/ashbridge/internal/courier"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/notifier/fleet"
 )
 
 // The parts that can fail.
@@ -21,11 +23,13 @@ const attemptDelivered = "delivered"
 
 type metrics struct {
 	leaseHeld, waiting, oldest prometheus.Gauge
+	terms                      prometheus.Counter
 	receivers                  *prometheus.GaugeVec
 	attempts, deliveries       *prometheus.CounterVec
 	ended, failures            *prometheus.CounterVec
 	seconds                    *prometheus.HistogramVec
 	lag                        prometheus.Histogram
+	acknowledged               *prometheus.HistogramVec
 }
 
 const namespace, subsystem = "ashbridge", "webhooks"
@@ -42,7 +46,10 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		leaseHeld: prometheus.NewGauge(gauge("lease_held", "1 while this process sends webhooks, 0 while it stands by.")),
 		waiting:   prometheus.NewGauge(gauge("waiting", "Deliveries to active endpoints that are not done.")),
-		oldest:    prometheus.NewGauge(gauge("oldest_waiting_seconds", "Age of the oldest of them, 0 where there is none.")),
+		oldest:    prometheus.NewGauge(gauge("oldest_waiting_seconds", "Age of the oldest of these deliveries, 0 where there is none.")),
+		terms: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: subsystem, Name: "terms_total", Help: "How often this process began to send webhooks.",
+		}),
 		receivers: prometheus.NewGaugeVec(gauge("endpoints", "Endpoints by status."), []string{"status"}),
 		attempts:  counters("attempts_total", "Messages sent, by what came of it.", "result"),
 		deliveries: counters("deliveries_total",
@@ -57,6 +64,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Namespace: namespace, Subsystem: subsystem, Name: "published_to_delivered_seconds",
 			Help: "Time from an event's place on the stream, or its replay, to its delivery.", Buckets: buckets,
 		}),
+		acknowledged: fleet.NewAcknowledged(fleet.WayWebhook),
 	}
 	for _, e := range append(courier.Errors(), attemptDelivered) {
 		m.attempts.WithLabelValues(e)
@@ -75,7 +83,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	}
 	m.showBacklog(mirror.Backlog{}, time.Time{})
 	for _, c := range []prometheus.Collector{
-		m.leaseHeld, m.waiting, m.oldest, m.receivers, m.attempts, m.deliveries, m.ended, m.failures, m.seconds, m.lag,
+		m.leaseHeld, m.terms, m.waiting, m.oldest, m.receivers, m.attempts, m.deliveries, m.ended, m.failures, m.seconds, m.lag, m.acknowledged,
 	} {
 		if err := r.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the metrics of webhooks: %w", err)
@@ -88,6 +96,7 @@ func (m *metrics) showLease(held bool) {
 	m.leaseHeld.Set(0)
 	if held {
 		m.leaseHeld.Set(1)
+		m.terms.Inc()
 	}
 }
 
@@ -112,7 +121,21 @@ func (m *metrics) attempted(r courier.Result, took time.Duration) {
 	m.seconds.WithLabelValues("false").Observe(took.Seconds())
 }
 
-func (m *metrics) delivered(lag time.Duration) {
+func (m *metrics) delivered(p mirror.Parcel, now time.Time) {
 	m.deliveries.WithLabelValues(mirror.ParcelDelivered).Inc()
-	m.lag.Observe(max(0, lag.Seconds()))
+	m.lag.Observe(max(0, now.Sub(p.PublishedAt).Seconds()))
+	origin, changed := p.Event.Head()
+	if wasReplayed(p) || changed.IsZero() || !slices.Contains(fleet.Origins(), origin) {
+		return
+	}
+	m.acknowledged.WithLabelValues(string(origin)).Observe(max(0, now.Sub(changed).Seconds()))
+}
+
+// newsFor is how long after its commit an event is published at the latest, as a rule: the relay may be without NATS.
+const newsFor = time.Hour
+
+// wasReplayed says that the receiver asked for the event anew, as far as can be told: a delivery that a replay makes has the
+// replay's time.
+func wasReplayed(p mirror.Parcel) bool {
+	return p.HadBefore || p.PublishedAt.Sub(p.Event.CreatedAt) > newsFor
 }

@@ -116,7 +116,7 @@ func (t *term) done(ctx context.Context, l *lane, p mirror.Parcel, r courier.Res
 		if l.health.succeeded(now) {
 			t.Logger.InfoContext(ctx, "endpoint takes webhooks again", "endpoint", l.ID)
 		}
-		t.metrics.delivered(now.Sub(p.PublishedAt))
+		t.metrics.delivered(p, now)
 	default:
 		l.allowed = max(1, l.allowed/2)
 		if r.Error == courier.ErrorThrottled {
