@@ -38,9 +38,14 @@ model: ## let random things happen to the sync engine, 10,000 times
 fuzz: ## run each fuzz target for 30 s
 	@ops/fuzz.sh 30s
 
+.PHONY: dashboards
+dashboards: ## make the files of Grafana's dashboards from ops/grafana
+	@cd ops/grafana && $(GO) run .
+
 lint: ## run the linters and look for dead code
 	$(GO) vet ./...
 	$(TOOL) golangci-lint run ./...
+	cd ops/grafana && $(GO) test ./... && $(GO) tool -modfile=../../tools/go.mod golangci-lint run ./...
 	@dead=$$($(TOOL) deadcode -test ./...) && [ -z "$$dead" ] || { echo "$$dead"; exit 1; }
 	@ops/lint-files.sh
 

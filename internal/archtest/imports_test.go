@@ -67,6 +67,7 @@ var homes = map[string][]string{
 	"github.com/microcosm-cc/bluemonday":                       {"internal/markup"},
 	"golang.org/x/net":                                         {"internal/markup"},
 	"github.com/prometheus/client_golang":                      {"gateway", "syncer", "notifier", "internal/telemetry", "internal/app"},
+	"github.com/grafana/grafana-foundation-sdk/go":             {"ops/grafana"}, // a module of its own
 	"github.com/google/uuid":                                   {"gateway", "internal/postgres", "internal/app", "cmd/ashbridge"},
 	"github.com/santhosh-tekuri/jsonschema/v6":                 {"schema/events/eventstest"},
 	"golang.org/x/sync":                                        {"gateway", "syncer", "notifier", "internal", "cmd/ashbridge", "examples"},

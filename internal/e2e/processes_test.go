@@ -82,6 +82,7 @@ type processes struct {
 
 	mu      sync.Mutex
 	running map[string]*child
+	admins  map[string]string
 }
 
 // child is a process and what is needed to judge it.
@@ -95,7 +96,22 @@ type child struct {
 // startProcesses builds the binary and starts NATS and the services named.
 func startProcesses(t testing.TB, options ashbytest.Options, services ...string) *processes {
 	t.Helper()
-	p := &processes{t: t, logs: &logBuffer{}, running: map[string]*child{}, dbURL: localtest.Database(t)}
+	p := newProcesses(t, options)
+	p.migrate()
+	p.start("nats")
+	for _, s := range services {
+		p.start(s)
+	}
+	for _, s := range services {
+		p.waitReady(s)
+	}
+	return p
+}
+
+// newProcesses builds the binary and starts nothing yet but the simulator.
+func newProcesses(t testing.TB, options ashbytest.Options) *processes {
+	t.Helper()
+	p := &processes{t: t, logs: &logBuffer{}, running: map[string]*child{}, admins: map[string]string{}, dbURL: localtest.Database(t)}
 	p.sim = ashbytest.New(options)
 	p.ashby = httptest.NewServer(p.sim)
 	t.Cleanup(func() { p.sim.Close(); p.ashby.CloseClientConnections(); p.ashby.Close() })
@@ -118,14 +134,6 @@ func startProcesses(t testing.TB, options ashbytest.Options, services ...string)
 	p.api = &api{t: t, base: "http://" + p.httpAddr, token: adminToken, http: &http.Client{Transport: &http.Transport{}, Timeout: patience}}
 	t.Cleanup(p.http.CloseIdleConnections)
 	t.Cleanup(p.stopAll)
-	p.migrate()
-	p.start("nats")
-	for _, s := range services {
-		p.start(s)
-	}
-	for _, s := range services {
-		p.waitReady(s)
-	}
 	return p
 }
 
@@ -169,7 +177,7 @@ func (p *processes) migrate() {
 // start starts a service, or "nats", without waiting until it is ready.
 func (p *processes) start(name string) {
 	p.t.Helper()
-	c := &child{done: make(chan struct{}), admin: localtest.FreeAddr(p.t)}
+	c := &child{done: make(chan struct{}), admin: p.admin(name)}
 	// The processes outlive the test's own context: they are ended by the clean-up, NATS last.
 	ctx := context.WithoutCancel(p.t.Context())
 	if name == "nats" {
@@ -222,6 +230,17 @@ func (p *processes) start(name string) {
 			p.t.Fatalf("NATS did not start: %s", p.logs.tail())
 		}
 	}
+}
+
+// admin is the admin address of a service, the same through all its starts.
+func (p *processes) admin(name string) string {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.admins[name] == "" {
+		p.admins[name] = localtest.FreeAddr(p.t)
+	}
+	return p.admins[name]
 }
 
 func (p *processes) child(name string) *child {
