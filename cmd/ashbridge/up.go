@@ -67,10 +67,7 @@ func runUp(cmd *cobra.Command, withDemo bool) (err error) {
 	}
 	defer func() { err = errors.Join(err, u.Close()) }()
 	if err := u.open(ctx); err != nil {
-		if ctx.Err() != nil { // interrupted while starting
-			return nil // Ctrl-C is no failure
-		}
-		return err
+		return unlessStopped(ctx, err) // Ctrl-C is no failure
 	}
 	return u.run(ctx)
 }
