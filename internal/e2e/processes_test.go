@@ -108,6 +108,21 @@ func serviceOf(name string) string {
 // startProcesses builds the binary and starts NATS and the services named.
 func startProcesses(t testing.TB, options ashbytest.Options, services ...string) *processes {
 	t.Helper()
+	p := prepareProcesses(t, options)
+	p.migrate(p.binary)
+	p.start("nats")
+	for _, s := range services {
+		p.start(s)
+	}
+	for _, s := range services {
+		p.waitReady(s)
+	}
+	return p
+}
+
+// prepareProcesses builds the binary, and starts and migrates nothing.
+func prepareProcesses(t testing.TB, options ashbytest.Options) *processes {
+	t.Helper()
 	p := &processes{t: t, logs: &logBuffer{}, running: map[string]*child{}, dbURL: localtest.Database(t)}
 	p.sim = ashbytest.New(options)
 	p.ashby = httptest.NewServer(p.sim)
@@ -131,14 +146,6 @@ func startProcesses(t testing.TB, options ashbytest.Options, services ...string)
 	p.api = &api{t: t, base: "http://" + p.httpAddr, token: adminToken, http: &http.Client{Transport: &http.Transport{}, Timeout: patience}}
 	t.Cleanup(p.http.CloseIdleConnections)
 	t.Cleanup(p.stopAll)
-	p.migrate()
-	p.start("nats")
-	for _, s := range services {
-		p.start(s)
-	}
-	for _, s := range services {
-		p.waitReady(s)
-	}
 	return p
 }
 
@@ -170,9 +177,9 @@ func buildBinary(t testing.TB, dir string) string {
 	return path
 }
 
-func (p *processes) migrate() {
+func (p *processes) migrate(binary string) {
 	p.t.Helper()
-	cmd := exec.CommandContext(p.t.Context(), p.binary, "migrate")
+	cmd := exec.CommandContext(p.t.Context(), binary, "migrate")
 	cmd.Env = []string{"ASHBRIDGE_DATABASE_URL=" + p.dbURL}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		p.t.Fatalf("migrating: %v\n%s", err, out)
