@@ -110,8 +110,8 @@ func (p *process) open(ctx context.Context, service string) error {
 		return err
 	}
 	return p.openBus(ctx, bus.Options{
-		URL: p.Config.NATSURL.Reveal(), Name: "ashbridge " + service,
-		CredentialsFile: p.Config.NATSCredsFile, Records: p.Config.RecordEvents, Logger: p.Log,
+		URL: p.Config.NATSURL.Reveal(), Name: "ashbridge " + service, Service: service,
+		CredentialsFile: p.Config.NATSCredsFile, Replicas: p.Config.NATSReplicas, Records: p.Config.RecordEvents, Logger: p.Log,
 	})
 }
 

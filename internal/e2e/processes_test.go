@@ -25,6 +25,7 @@ import (
 
 	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/ashby/ashbytest"
+	"github.com/bebitcoiner/ashbridge/internal/bus/bustest"
 	"github.com/bebitcoiner/ashbridge/internal/local"
 	"github.com/bebitcoiner/ashbridge/internal/local/localtest"
 	"github.com/bebitcoiner/ashbridge/internal/seal"
@@ -40,6 +41,12 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(natsDirVariable); dir != "" {
 		if err := serveNATS(dir, os.Getenv(natsAddrVariable)); err != nil {
 			panic(err) // this process is nothing but the server
+		}
+		return
+	}
+	if bustest.IsNode() {
+		if err := bustest.ServeNode(os.Stdin, os.Stdout); err != nil {
+			panic(err)
 		}
 		return
 	}
@@ -201,13 +208,16 @@ func (p *processes) launch(name, binary string, env ...string) {
 	}
 	// The processes outlive the test's own context: they are ended by the clean-up, NATS last.
 	ctx := context.WithoutCancel(p.t.Context())
-	if name == "nats" {
+	if serviceOf(name) == "nats" {
 		exe, err := os.Executable()
 		if err != nil {
 			p.t.Fatal(err)
 		}
 		c.cmd = exec.CommandContext(ctx, exe)
-		c.cmd.Env = append(os.Environ(), natsDirVariable+"="+p.natsDir, natsAddrVariable+"="+p.natsAddr)
+		c.cmd.Env = append(os.Environ(), env...)
+		if name == "nats" {
+			c.cmd.Env = append(c.cmd.Env, natsDirVariable+"="+p.natsDir, natsAddrVariable+"="+p.natsAddr)
+		}
 	} else {
 		c.cmd = exec.CommandContext(ctx, binary, serviceOf(name))
 		c.cmd.Env = slices.Concat(p.env, []string{"ASHBRIDGE_ADMIN_ADDR=" + c.admin, "ASHBRIDGE_HTTP_ADDR=" + c.http}, env)
@@ -244,7 +254,7 @@ func (p *processes) launch(name, binary string, env ...string) {
 	p.mu.Lock()
 	p.running[name] = c
 	p.mu.Unlock()
-	if name == "nats" {
+	if serviceOf(name) == "nats" {
 		select {
 		case <-ready:
 		case <-c.done:

@@ -35,7 +35,7 @@ func TestRollingRestart(t *testing.T) {
 	p.begin(b, "gateway/a", "gateway/b", "syncer/a", "syncer/b", "notifier/a", "notifier/b")
 
 	org := p.sim.AddOrganization("roll", "Roll Ltd")
-	org.Generate(20)
+	org.Generate(40)
 	doc := p.connect(org)
 	db := openSQL(t, p.dbURL)
 	agreed := func() error { return agree(t.Context(), db, p.natsURL, doc.ID, org) }

@@ -74,7 +74,7 @@ func TestFormerVersionBesideThisOne(t *testing.T) {
 	connected := map[string]*ashbytest.Organization{}
 	join := func(slug string) *ashbytest.Organization {
 		org := p.sim.AddOrganization(slug, slug+" Ltd")
-		org.Generate(8)
+		org.Generate(30)
 		connected[p.connect(org).ID] = org
 		return org
 	}
