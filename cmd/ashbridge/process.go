@@ -179,10 +179,10 @@ func (p *process) supervise(ctx context.Context, ready []telemetry.Check, parts 
 
 // unlessStopped is nothing where the process was told to end while it still started: what failed then, failed for that.
 func unlessStopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // listen opens a listener; the error names the variable that moves it elsewhere.
