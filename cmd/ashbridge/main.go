@@ -22,7 +22,7 @@ func main() {
 	context.AfterFunc(ctx, func() {
 		<-time.After(endWithin)
 		fmt.Fprintln(os.Stderr, "ashbridge: it did not stop by itself in", endWithin)
-		os.Exit(1)
+		os.Exit(exitFailed)
 	})
 	code := execute(ctx, newRoot(os.Stdout, os.Stderr))
 	stop()
