@@ -28,6 +28,7 @@ import (
 
 	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/internal/courier"
+	"github.com/bebitcoiner/ashbridge/internal/loop"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 	"github.com/bebitcoiner/ashbridge/internal/pulse"
 	"github.com/bebitcoiner/ashbridge/internal/telemetry"
@@ -41,8 +42,9 @@ const (
 	idleTimeout  = 60 * time.Second
 	// maxConnections bounds the open HTTP connections; more get 503.
 	maxConnections = 1024
-	// stopTimeout bounds the graceful part of a stop; forcing what is left takes at most forceTimeout more.
-	stopTimeout  = 9 * time.Second
+	// stopTimeout bounds the graceful part of a stop; forcing what is left takes at most forceTimeout more. With Notice
+	// before it, and what is left to commit and to hint at behind it, a stop stays below ten seconds.
+	stopTimeout  = 5 * time.Second
 	forceTimeout = time.Second
 )
 
@@ -104,7 +106,10 @@ type Options struct {
 	QueueSize int
 	// BatchSize bounds the webhooks of one commit; default 512.
 	BatchSize int
-	// StopTimeout bounds how long Run waits for requests in flight once its context ended; default and at most 9 s.
+	// Notice is how long Run goes on serving after its context ended, not ready any more, so that balancers find out and
+	// send no more requests before the listener closes; zero where nobody is to find out.
+	Notice time.Duration
+	// StopTimeout bounds how long Run waits for requests in flight once it takes no more; default and at most 5 s.
 	StopTimeout time.Duration
 }
 
@@ -128,7 +133,8 @@ type Gateway struct {
 	heart              *pulse.Pulse
 	setups             keyedLocks
 	tests              keyedLocks
-	serving            atomic.Bool
+	// serving says that Run serves and has not been told to end; leaving that it has.
+	serving, leaving atomic.Bool
 
 	feedStates  *feedStates
 	feedReaders *feedReaders
@@ -228,8 +234,9 @@ func setDefault[T int | time.Duration](v *T, def T) {
 	}
 }
 
-// Run serves on ln until ctx ends or serving fails. It then stops accepting, lets requests in flight finish, commits
-// what is queued and returns within 10 s, with every goroutine of its own gone.
+// Run serves on ln until ctx ends or serving fails. It is not ready from then on and goes on serving for Notice; then it
+// stops accepting, lets requests in flight finish, commits what is queued, and returns at most seven seconds after Notice,
+// with every goroutine of its own gone.
 func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 	// Requests in flight and the loops they need outlive ctx, for as long as the graceful stop takes.
 	requests, cancelRequests := context.WithCancel(context.WithoutCancel(ctx))
@@ -257,12 +264,19 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 		}
 		return nil
 	})
+	accepting, stopAccepting := context.WithCancel(requests)
+	defer stopAccepting()
 	if g.opts.NATSIssuer != "" {
-		server.Go(func() error { return g.opts.Boards.ServeLogins(serverCtx, g.opts.NATSIssuer, g.logins.admit) })
+		server.Go(func() error { return g.opts.Boards.ServeLogins(accepting, g.opts.NATSIssuer, g.logins.admit) })
 	}
 	server.Go(func() error {
 		<-serverCtx.Done()
 		g.serving.Store(false)
+		g.leaving.Store(true)
+		if ctx.Err() != nil { // asked to end, not failed
+			_ = loop.Sleep(requests, g.opts.Notice)
+		}
+		stopAccepting()
 		return g.stopServer(ctx, app, cancelRequests)
 	})
 	g.serving.Store(true)

@@ -64,6 +64,36 @@ func TestStopLetsRequestsFinish(t *testing.T) {
 	}
 }
 
+// Until a balancer has noticed that it is not ready any more, the gateway takes what comes, on new connections too, and
+// has clients give up those that they keep.
+func TestStopGoesOnServingForAMoment(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *Options) { o.Notice = 300 * time.Millisecond })
+	e := b.connect("acme")
+	began := time.Now()
+	b.stop()
+	eventually(t, "not to be ready while it goes on serving", func() bool { return b.Ready(t.Context()) != nil })
+	for i := 0; time.Since(began) < 200*time.Millisecond; i++ {
+		b.client.CloseIdleConnections()
+		a, err := b.do(hookRequest(e, postingUpdate(fmt.Sprint("a", i), "p1")))
+		if err != nil || a.status != http.StatusOK {
+			t.Fatalf("%d %s %v", a.status, a.body, err)
+		}
+		if !a.closes {
+			t.Fatal("the client was not told to give the connection up")
+		}
+	}
+	if err := <-b.stopped; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if took := time.Since(began); took < 300*time.Millisecond || took > 3*time.Second {
+		t.Errorf("the stop took %s", took)
+	}
+	if _, err := b.do(hookRequest(e, postingUpdate("late", "p1"))); err == nil {
+		t.Error("it still answers")
+	}
+}
+
 func TestStopForcesWhatHangs(t *testing.T) {
 	t.Parallel()
 	hanging := make(chan struct{}, 1)

@@ -96,6 +96,10 @@ func (r requestIDs) next() string { return r.prefix + strconv.FormatUint(r.n.Add
 // event, and hands over the hint, which leaves after the answer.
 func (g *Gateway) observe(c *fiber.Ctx) error {
 	x := g.begin(c)
+	if g.leaving.Load() {
+		// Whoever keeps the connection open sends its next request elsewhere, and not to a listener that has just closed.
+		c.Response().SetConnectionClose()
+	}
 	var p *problem
 	if err := g.recovered(c); err != nil {
 		p = writeProblem(c, err)

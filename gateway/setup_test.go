@@ -164,6 +164,8 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
+	// closes says that the connection is not to be used again.
+	closes bool
 }
 
 func (a answer) into(t *testing.T, v any) {
@@ -228,7 +230,7 @@ func (b *bundle) do(r request) (answer, error) {
 		return answer{}, err
 	}
 	defer func() { _ = res.Body.Close() }()
-	a := answer{status: res.StatusCode, header: res.Header}
+	a := answer{status: res.StatusCode, header: res.Header, closes: res.Close}
 	if a.body, err = io.ReadAll(res.Body); err != nil {
 		return a, err
 	}

@@ -9,7 +9,7 @@ import (
 
 // attend works until ctx ends: once does what is due, and returns how long there is nothing more to do, unless woken.
 func (n *Notifier) attend(ctx context.Context, wake <-chan struct{}, once func(ctx context.Context) (time.Duration, error)) {
-	wait := loop.Backoff{Min: 50 * time.Millisecond, Max: 5 * time.Second, Jitter: 0.5}
+	wait := loop.Backoff{Min: 50 * time.Millisecond, Max: 2 * time.Second, Jitter: 0.5}
 	for ctx.Err() == nil {
 		pause, err := once(ctx)
 		if err == nil {

@@ -192,6 +192,7 @@ func (b *bundle) start(owner string, change ...func(*Options)) {
 	}
 	opts := Options{
 		Leases: b.world, Schedule: b.world, Store: b.world, Progress: b.world, Passes: b.world, Slices: b.world, Diary: b.world, Bus: b.bus, Seal: plainSealer{},
+		LookEvery: time.Hour, // no test but one waits for vacant partitions, and whole days pass in others
 		NewClient: func(key ashby.Secret) (AshbyClient, error) { return client{b.vendor, key.Reveal()}, nil },
 		Cleaner:   plainCleaner{}, Owner: owner, Logger: slog.New(slog.DiscardHandler), Metrics: metrics,
 	}

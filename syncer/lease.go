@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -47,10 +48,36 @@ func (s *Syncer) holdLeases(ctx context.Context) error {
 		if left := time.Until(validUntil); left > 0 {
 			pause = min(pause, left)
 		}
-		if loop.Sleep(ctx, pause) != nil {
+		if s.rest(ctx, pause) != nil {
 			return nil
 		}
 	}
+}
+
+// rest waits until the leases are to be renewed, or a partition is vacant: a renewal takes it if it is ours to take.
+func (s *Syncer) rest(ctx context.Context, pause time.Duration) error {
+	until := time.Now().Add(pause)
+	for {
+		left := time.Until(until)
+		look := s.opts.LookEvery - rand.N(s.opts.LookEvery/4+1)
+		if err := loop.Sleep(ctx, min(left, look)); err != nil {
+			return err
+		}
+		if left <= look || s.vacant(ctx, left-look) {
+			return nil
+		}
+	}
+}
+
+// vacant asks for at most the time that is left. A question without an answer is none of importance: the renewal follows.
+func (s *Syncer) vacant(ctx context.Context, within time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, min(within, s.opts.LookEvery))
+	defer cancel()
+	vacant, err := s.opts.Leases.Vacant(ctx)
+	if err != nil {
+		s.log.DebugContext(ctx, "vacant partitions not looked for", "error", err)
+	}
+	return vacant
 }
 
 func (s *Syncer) renew(ctx context.Context, timeout time.Duration) ([]mirror.Lease, error) {

@@ -75,6 +75,26 @@ func TestRunEndsInTheMiddleOfWorkAndAnotherGoesOn(t *testing.T) {
 	})
 }
 
+// A partition that was given up is worked on again at once, and not when the leases are renewed next.
+func TestVacantPartitionsAreTakenAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		const look = 300 * time.Millisecond
+		b := setup(t, func(o *Options) { o.LookEvery = look })
+		part := mirror.Part(conn)
+		b.pass(time.Second)
+		b.steal(part, time.Minute)
+		b.pass(20 * time.Second)
+		if b.syncer.partition(part) != nil {
+			t.Fatal("two have it")
+		}
+		b.steal(part, 0) // and gives it up
+		b.pass(look)
+		if b.syncer.partition(part) == nil {
+			t.Error("nobody has it")
+		}
+	})
+}
+
 func TestLeaseLostInTheMiddleOfAPoll(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b := synced(t, "a", "b")

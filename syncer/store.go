@@ -13,6 +13,8 @@ type Leases interface {
 	// Renew registers the replica as alive for ttl, renews the partitions it holds, lets go of what is above its fair
 	// share and takes free or expired ones up to it. It returns all that the replica holds now.
 	Renew(ctx context.Context, owner string, ttl time.Duration) ([]mirror.Lease, error)
+	// Vacant says whether a partition waits for an owner: one that was given up, or whose owner is gone.
+	Vacant(ctx context.Context) (bool, error)
 	// Release gives everything up at once, so that others need not wait for the lease to expire.
 	Release(ctx context.Context, owner string) error
 }

@@ -36,6 +36,9 @@ type Options struct {
 	Owner string
 	// LeaseTTL is how long a partition stays ours without a word from us; 15 s.
 	LeaseTTL time.Duration
+	// LookEvery is how often it is asked between two renewals whether a partition is vacant, so that one that was given up
+	// is soon worked on again; 500 ms.
+	LookEvery time.Duration
 	// MaxPolls is how many polls run at once, of all connections together; 32.
 	MaxPolls int
 	// MaxRefreshes is how many objects are refreshed at once, of all connections together; 64.
@@ -70,6 +73,9 @@ const (
 func (o *Options) setDefaults() {
 	if o.LeaseTTL == 0 {
 		o.LeaseTTL = 15 * time.Second
+	}
+	if o.LookEvery == 0 {
+		o.LookEvery = 500 * time.Millisecond
 	}
 	if o.MaxPolls == 0 {
 		o.MaxPolls = 32
@@ -110,7 +116,7 @@ func (o *Options) validate() error {
 			errs = append(errs, fmt.Errorf("%s is not set", field.name))
 		}
 	}
-	if o.LeaseTTL < 0 || o.MaxPolls < 0 || o.MaxRefreshes < 0 || o.MaxSlices < 0 || o.IdleAfter < 0 {
+	if o.LeaseTTL < 0 || o.LookEvery < 0 || o.MaxPolls < 0 || o.MaxRefreshes < 0 || o.MaxSlices < 0 || o.IdleAfter < 0 {
 		errs = append(errs, errors.New("a duration or limit is negative"))
 	}
 	return errors.Join(errs...)

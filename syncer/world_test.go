@@ -200,6 +200,19 @@ func (w *world) Renew(ctx context.Context, owner string, ttl time.Duration) ([]m
 	return held, nil
 }
 
+func (w *world) Vacant(ctx context.Context) (bool, error) {
+	if err := w.enter(ctx); err != nil {
+		return false, err
+	}
+	defer w.mu.Unlock()
+	for part, p := range w.parts {
+		if (w.only == nil || part == *w.only) && !time.Now().Before(p.expires) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 func (w *world) Release(ctx context.Context, owner string) error {
 	if err := w.enter(ctx); err != nil {
 		return err

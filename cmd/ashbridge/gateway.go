@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -10,6 +11,11 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/config"
 	"github.com/bebitcoiner/ashbridge/internal/telemetry"
 )
+
+// gatewayNotice is how long a gateway goes on serving after it was told to end. Kubernetes takes a pod out of its services
+// within a second or so of that, and a balancer that asks /readyz once a second has seen two answers. Who needs longer lets
+// the balancer go first, before the signal; what comes too late is refused, and Ashby sends it again ten seconds later.
+const gatewayNotice = 2 * time.Second
 
 func newGateway() *cobra.Command {
 	cmd := &cobra.Command{
@@ -30,9 +36,10 @@ func runGateway(cmd *cobra.Command) (err error) {
 	}
 	p, err := openProcess(ctx, cfg, log, "gateway")
 	if err != nil {
-		return err
+		return unlessStopped(ctx, err)
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
+	p.Notice = gatewayNotice
 	g, err := app.Gateway(p.Parts)
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ func runNotifier(cmd *cobra.Command) (err error) {
 	}
 	p, err := openProcess(ctx, cfg, log, "notifier")
 	if err != nil {
-		return err
+		return unlessStopped(ctx, err)
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	n, err := app.Notifier(p.Parts, nil)

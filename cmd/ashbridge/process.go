@@ -115,8 +115,8 @@ func (p *process) open(ctx context.Context, service string) error {
 		return err
 	}
 	return p.openBus(ctx, bus.Options{
-		URL: p.Config.NATSURL.Reveal(), Name: "ashbridge " + service,
-		CredentialsFile: p.Config.NATSCredsFile, Records: p.Config.RecordEvents, Logger: p.Log,
+		URL: p.Config.NATSURL.Reveal(), Name: "ashbridge " + service, Service: service,
+		CredentialsFile: p.Config.NATSCredsFile, Replicas: p.Config.NATSReplicas, Records: p.Config.RecordEvents, Logger: p.Log,
 	})
 }
 
@@ -134,8 +134,20 @@ func (p *process) openBus(ctx context.Context, o bus.Options) error {
 // runner is a part of a process that runs until its context ends.
 type runner func(ctx context.Context) error
 
-// supervise runs the parts and the admin listener. The first to fail ends all of them and the process.
+// errStopping is why a process that is told to end is not ready any more.
+var errStopping = errors.New("the process is stopping")
+
+// supervise runs the parts and the admin listener. The first to fail ends all of them and the process. The listener goes on
+// until the last part has ended, and says that the process is not ready any more.
 func (p *process) supervise(ctx context.Context, ready []telemetry.Check, parts ...runner) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	ready = append(ready, telemetry.Check{Name: "running", Run: func(context.Context) error {
+		if ctx.Err() != nil {
+			return errStopping
+		}
+		return nil
+	}})
 	admin, err := telemetry.NewAdmin(telemetry.AdminOptions{Gatherer: p.Registry, Registerer: p.Registry, Ready: ready, Logger: p.Log})
 	if err != nil {
 		return err
@@ -151,13 +163,37 @@ func (p *process) supervise(ctx context.Context, ready []telemetry.Check, parts 
 	if err != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return admin.Run(ctx, ln) })
-	g.Go(func() error { return app.KeepConnections(ctx, p.Parts) })
-	for _, run := range parts {
-		g.Go(func() error { return run(ctx) })
+	parts = append(parts, func(ctx context.Context) error { return app.KeepConnections(ctx, p.Parts) })
+	shown, hide := context.WithCancel(context.WithoutCancel(ctx))
+	defer hide()
+	var all errgroup.Group
+	all.Go(func() error {
+		defer end()
+		return admin.Run(shown, ln)
+	})
+	all.Go(func() error {
+		defer hide()
+		// Not ready either, from the moment when one fails.
+		for i, run := range parts {
+			parts[i] = func(ctx context.Context) error {
+				err := run(ctx)
+				if err != nil {
+					end()
+				}
+				return err
+			}
+		}
+		return together(ctx, parts...)
+	})
+	if err := all.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
 	}
-	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+	return nil
+}
+
+// unlessStopped is nothing where the process was told to end while it still started: what failed then, failed for that.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
 		return err
 	}
 	return nil

@@ -30,7 +30,7 @@ func runSyncer(cmd *cobra.Command) (err error) {
 	}
 	p, err := openProcess(ctx, cfg, log, "syncer")
 	if err != nil {
-		return err
+		return unlessStopped(ctx, err)
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	s, err := app.Syncer(p.Parts)

@@ -68,10 +68,7 @@ func runUp(cmd *cobra.Command, withDemo bool) (err error) {
 	}
 	defer func() { err = errors.Join(err, u.Close()) }()
 	if err := u.open(ctx); err != nil {
-		if ctx.Err() != nil { // interrupted while starting
-			return nil // Ctrl-C is no failure
-		}
-		return err
+		return unlessStopped(ctx, err) // Ctrl-C is no failure
 	}
 	return u.run(ctx)
 }
@@ -148,9 +145,13 @@ func (u *upProcess) openPostgres(ctx context.Context) error {
 func (u *upProcess) openNATS(ctx context.Context) error {
 	o := bus.Options{
 		URL: u.Config.NATSURL.Reveal(), Name: "ashbridge up", CredentialsFile: u.Config.NATSCredsFile,
-		Records: u.Config.RecordEvents, Logger: u.Log,
+		Replicas: u.Config.NATSReplicas, Records: u.Config.RecordEvents, Logger: u.Log,
 	}
 	if o.URL == "" {
+		if u.Config.NATSReplicas > 1 {
+			return fmt.Errorf("ASHBRIDGE_NATS_REPLICAS is %d, and the embedded NATS is one server: "+
+				"set ASHBRIDGE_NATS_URL to a cluster, or leave it at 1", u.Config.NATSReplicas)
+		}
 		if err := u.startNATS(&o); err != nil {
 			return err
 		}

@@ -30,6 +30,8 @@ type Parts struct {
 	Connections *telemetry.Bounded
 	// Owner names this process in leases; no two processes that run at the same time may share it.
 	Owner string
+	// Notice is how long the gateway goes on serving, not ready any more, when it is told to end.
+	Notice time.Duration
 	// StopTimeout bounds how long the gateway waits for requests in flight when it stops; its default where zero.
 	StopTimeout time.Duration
 }

@@ -40,7 +40,7 @@ func Gateway(p Parts) (*gateway.Gateway, error) {
 			return client, nil
 		},
 		PublicURL: p.Config.PublicURL, AdminToken: p.Config.AdminToken, TrustedProxies: proxies, Modules: p.Config.Modules,
-		DefaultPollInterval: p.Config.PollInterval, StopTimeout: p.StopTimeout,
+		DefaultPollInterval: p.Config.PollInterval, Notice: p.Notice, StopTimeout: p.StopTimeout,
 		Logger: p.Log.With("service", "gateway"), Registerer: p.Registry, Shown: p.Connections,
 	})
 }

@@ -22,6 +22,9 @@ const (
 	few = 8
 
 	batchTimeout = 10 * time.Second
+	// singleTimeout is for one message. A cluster answers nothing to what came in the moment in which its leader changed, and
+	// until it is known that nothing comes, all others wait.
+	singleTimeout = 3 * time.Second
 	// headerRoom is kept for the headers of a message, those of a batch among them.
 	headerRoom = 1 << 10
 )
@@ -105,7 +108,11 @@ func (b *Bus) publishBatch(ctx context.Context, stream string, msgs []Msg, expec
 	}
 	out[0].Header[jetstream.ExpectedLastSeqHeader] = []string{strconv.FormatUint(expected, 10)}
 
-	ctx, done := b.call(ctx, batchTimeout)
+	timeout := batchTimeout
+	if len(out) == 1 {
+		timeout = singleTimeout
+	}
+	ctx, done := b.call(ctx, timeout)
 	defer done()
 	last, err := b.publish(ctx, out)
 	if err != nil {

@@ -22,6 +22,9 @@ import (
 const (
 	// apiTimeout bounds a call of JetStream's API.
 	apiTimeout = 5 * time.Second
+	// askTimeout bounds those that cost the server little and are asked again: in a cluster, what is asked while a stream has
+	// no leader is never answered, and the longer it is waited for, the later it is seen that there is one again.
+	askTimeout = 1500 * time.Millisecond
 	// closeTimeout bounds the wait for the client library when the bus closes.
 	closeTimeout     = 2 * time.Second
 	maxReconnectWait = 2 * time.Second
@@ -38,13 +41,16 @@ type Options struct {
 	// InProcess connects to a server in this process instead of URL; nil for none.
 	InProcess nats.InProcessConnProvider
 	Logger    *slog.Logger
-	// Replicas is how many servers keep each stream: 1 (also for 0) or 3.
+	// Replicas is how many servers keep each stream: 1 (also for 0), 3 or 5. Durable consumers follow their stream.
 	Replicas int
 	// Records says that there is to be a stream RECORDS. Without it none is made, and one that is there is left alone.
 	Records bool
 	// MaxBytesJobs, MaxBytesSpill and MaxBytesRecords bound the streams on disk: 4 GiB, 512 MiB and 4 GiB where zero. The
 	// server refuses a stream whose bound is above its own limits.
 	MaxBytesJobs, MaxBytesSpill, MaxBytesRecords int64
+	// Service is a user of ops/nats, which changes the shape of its own streams alone and leaves the others to theirs; empty
+	// for who may do everything.
+	Service string
 	// Reader makes and changes no stream.
 	Reader bool
 }

@@ -79,7 +79,7 @@ func (r *partReader) consumer(ctx context.Context) (jetstream.Consumer, error) {
 }
 
 func (r *partReader) createConsumer(ctx context.Context) (jetstream.Consumer, error) {
-	ctx, done := r.bus.call(ctx, apiTimeout)
+	ctx, done := r.bus.call(ctx, askTimeout)
 	defer done()
 	return r.bus.js.CreateOrUpdateConsumer(ctx, StreamHints, jetstream.ConsumerConfig{
 		Durable:       PartConsumer(r.part),

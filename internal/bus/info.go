@@ -33,7 +33,7 @@ func (b *Bus) RecordsInfo(ctx context.Context) (StreamState, error) {
 }
 
 func (b *Bus) info(ctx context.Context, name string) (StreamState, error) {
-	ctx, done := b.call(ctx, apiTimeout)
+	ctx, done := b.call(ctx, askTimeout)
 	defer done()
 	stream, err := b.js.Stream(ctx, name)
 	if err != nil {

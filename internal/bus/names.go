@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	natsconf "github.com/bebitcoiner/ashbridge/ops/nats"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
@@ -37,6 +38,19 @@ const (
 	headerContentType = "Content-Type"
 	contentType       = "application/cloudevents+json"
 )
+
+// owned are the streams whose shape each service may change, as ops/nats/accounts.conf says.
+func owned(service string) []string {
+	switch service {
+	case natsconf.UserGateway:
+		return []string{StreamHints, StreamSpill}
+	case natsconf.UserSyncer:
+		return []string{StreamHints}
+	case natsconf.UserNotifier:
+		return []string{StreamJobs, StreamRecords}
+	}
+	return []string{StreamHints, StreamJobs, StreamRecords, StreamSpill}
+}
 
 // HintSubject is the subject of a hint: hints.<part>.<connection>.<kind>, and .<id> for a hint at one object.
 func HintSubject(h mirror.Hint) string {

@@ -146,15 +146,20 @@ func (b *Bus) EnsureJobs(ctx context.Context) error {
 }
 
 func (b *Bus) ensureStream(ctx context.Context, cfg jetstream.StreamConfig) error {
-	ctx, done := b.call(ctx, apiTimeout)
-	defer done()
-	_, err := b.js.CreateStream(ctx, cfg)
+	asking, asked := b.call(ctx, askTimeout)
+	defer asked()
+	_, err := b.js.CreateStream(asking, cfg)
 	if err == nil {
 		return nil
 	}
 	if !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		return fmt.Errorf("creating stream %s: %w", cfg.Name, because(ctx, err))
+		return fmt.Errorf("creating stream %s: %w", cfg.Name, because(asking, err))
 	}
+	if !slices.Contains(owned(b.opts.Service), cfg.Name) {
+		return fmt.Errorf("stream %s exists with another shape, and it is not the %s's to change it", cfg.Name, b.opts.Service)
+	}
+	ctx, done := b.call(ctx, apiTimeout)
+	defer done()
 	if _, err = b.js.UpdateStream(ctx, cfg); err != nil {
 		return fmt.Errorf("stream %s exists with another shape, and the server refuses to change it: %w",
 			cfg.Name, because(ctx, err))

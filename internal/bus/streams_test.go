@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/bus/bustest"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	natsconf "github.com/bebitcoiner/ashbridge/ops/nats"
 )
 
 func TestConnectBeforeTheServer(t *testing.T) {
@@ -43,6 +45,41 @@ func TestConnectBeforeTheServer(t *testing.T) {
 	if spill.Storage != jetstream.FileStorage || spill.Discard != jetstream.DiscardNew ||
 		spill.Retention != jetstream.WorkQueuePolicy {
 		t.Errorf("SPILL has the shape %+v", spill)
+	}
+}
+
+// Whoever comes with another shape waits until those whose streams they are have changed them, and asks the server for
+// nothing that it would refuse.
+func TestEachServiceChangesItsOwnStreams(t *testing.T) {
+	t.Parallel()
+	g := bustest.StartGuarded(t)
+	admin := bustest.Ready(t, bustest.ConnectOptions(t, bus.Options{URL: g.As(natsconf.UserAdmin), Records: true}))
+	for _, name := range []string{bus.StreamHints, bus.StreamJobs, bus.StreamSpill, bus.StreamRecords} {
+		cfg := streamConfig(t, admin, name)
+		cfg.MaxBytes /= 2
+		if _, err := admin.JetStream().UpdateStream(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	logs := &lines{}
+	var all []*bus.Bus
+	for _, service := range []string{natsconf.UserGateway, natsconf.UserSyncer, natsconf.UserNotifier} {
+		all = append(all, bustest.ConnectOptions(t, bus.Options{
+			URL: g.As(service), Service: service, Records: true, Logger: slog.New(slog.NewTextHandler(logs, nil)),
+		}))
+	}
+	began := time.Now()
+	for _, b := range all {
+		bustest.Ready(t, b)
+	}
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	if cfg := streamConfig(t, admin, bus.StreamSpill); cfg.MaxBytes != 512<<20 {
+		t.Errorf("SPILL has %d bytes", cfg.MaxBytes)
+	}
+	if logs.has("ermissions") {
+		t.Error("somebody asked for what is not his")
 	}
 }
 

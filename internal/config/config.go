@@ -40,6 +40,8 @@ type Config struct {
 	NATSURL       URL    `env:"NATS_URL" help:"NATS to use, as nats://host:4222, several with commas between them"`
 	NATSAddr      string `env:"NATS_ADDR" envDefault:"127.0.0.1:4222" help:"address on which the embedded NATS listens"`
 	NATSCredsFile string `env:"NATS_CREDS_FILE" help:"NATS credentials file of this service"`
+	// NATSReplicas is 1, 3 or 5.
+	NATSReplicas int `env:"NATS_REPLICAS" envDefault:"1" help:"how many servers of a NATS cluster keep each stream: 1, 3 or 5; the same for all services"`
 	// NATSIssuer is the seed of an account key, NATSPublicURL has no user in it.
 	NATSIssuer    ashby.Secret `env:"NATS_ISSUER" help:"seed of the key that lets job boards in at NATS; ashbridge keys issuer makes one"`
 	NATSPublicURL string       `env:"NATS_PUBLIC_URL" help:"the address under which job boards reach NATS, that of NATS_URL where empty"`

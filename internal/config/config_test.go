@@ -56,7 +56,7 @@ func TestDefaultsSufficeForUp(t *testing.T) {
 	}
 	want := config.Config{
 		HTTPAddr: "127.0.0.1:8080", AdminAddr: "127.0.0.1:9090", DataDir: dir, DatabaseMaxConns: 20,
-		NATSAddr: "127.0.0.1:4222", JobsMaxGiB: 4, AshbyURL: "https://api.ashbyhq.com", PollInterval: time.Hour, RequestsPerMinute: 900,
+		NATSAddr: "127.0.0.1:4222", NATSReplicas: 1, JobsMaxGiB: 4, AshbyURL: "https://api.ashbyhq.com", PollInterval: time.Hour, RequestsPerMinute: 900,
 		Modules: []string{"jobs"}, LeaseTTL: 15 * time.Second, MetricsConnections: 200, LogLevel: slog.LevelInfo, LogFormat: "text",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -152,6 +152,12 @@ func TestFlagsWinOverVariables(t *testing.T) {
 			func(c config.Config) any { return c.DatabaseURL.Reveal() }, "postgres:///db?host=/run/postgresql",
 		},
 		{
+			"several hosts of a database",
+			map[string]string{"ASHBRIDGE_DATABASE_URL": "postgres://u@a,b/db?target_session_attrs=read-write"},
+			nil,
+			func(c config.Config) any { return c.DatabaseURL.Reveal() }, "postgres://u@a,b/db?target_session_attrs=read-write",
+		},
+		{
 			"several NATS servers",
 			map[string]string{"ASHBRIDGE_NATS_URL": "nats://a:4222,tls://b:4222"},
 			nil,
@@ -194,6 +200,7 @@ func TestEachFaultSaysWhatToSet(t *testing.T) {
 		{"zero", map[string]string{"ASHBRIDGE_DATABASE_MAX_CONNS": "0"}, nil, "ASHBRIDGE_DATABASE_MAX_CONNS is 0: set it to at least 2"},
 		{"no room", map[string]string{"ASHBRIDGE_JOBS_MAX_GIB": "0"}, nil, "ASHBRIDGE_JOBS_MAX_GIB is 0: set it to at least 1"},
 		{"connections with metrics", map[string]string{"ASHBRIDGE_METRICS_CONNECTIONS": "-1"}, nil, "set it to at least 0"},
+		{"even", map[string]string{"ASHBRIDGE_NATS_REPLICAS": "2"}, nil, "ASHBRIDGE_NATS_REPLICAS is 2: set it to 1 for a single server, or to 3 or 5"},
 		{"above Ashby's limit", map[string]string{"ASHBRIDGE_REQUESTS_PER_MINUTE": "5000"}, nil, "Ashby allows 1000 a minute"},
 		{"switch", map[string]string{"ASHBRIDGE_ALLOW_PRIVATE_ASHBY": "perhaps"}, nil, "true or false"},
 		{"level", map[string]string{"ASHBRIDGE_LOG_LEVEL": "loud"}, nil, "debug, info, warn or error"},

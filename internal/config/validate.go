@@ -36,10 +36,11 @@ func (c *Config) judge(in *input) {
 		in.judge("TOKEN", fmt.Sprintf("has %d characters, fewer than any token: set it to one as `ashbridge tokens create` printed it", n))
 	}
 	in.judge("ASHBY_URL", wrongBase(&c.AshbyURL, c.AllowPrivateAshby))
-	in.judge("DATABASE_URL", c.DatabaseURL.wrong("postgres", "postgresql"))
+	in.judge("DATABASE_URL", wrongDatabaseURL(c.DatabaseURL))
 	in.judge("NATS_URL", c.NATSURL.wrong("nats", "tls", "ws", "wss"))
 	in.judge("NATS_ISSUER", wrongIssuer(c.NATSIssuer))
 	in.judge("NATS_PUBLIC_URL", wrongNATSPublicURL(c.NATSPublicURL))
+	in.judge("NATS_REPLICAS", wrongReplicas(c.NATSReplicas))
 	in.judge("POLL_INTERVAL", below(c.PollInterval, minPollInterval))
 	in.judge("LEASE_TTL", below(c.LeaseTTL, minLeaseTTL))
 	in.judge("DATABASE_MAX_CONNS", below(c.DatabaseMaxConns, minConns))
@@ -115,6 +116,14 @@ func wrongModules(modules []string) string {
 	return ""
 }
 
+// wrongReplicas says what is wrong with a number of copies: an even one survives no more servers than the odd one below it.
+func wrongReplicas(n int) string {
+	if n != 1 && n != 3 && n != 5 {
+		return fmt.Sprintf("is %d: set it to 1 for a single server, or to 3 or 5 for a cluster of at least as many", n)
+	}
+	return ""
+}
+
 // below says that a value is under its least one.
 func below[T time.Duration | int](value, least T) string {
 	if value < least {
@@ -147,6 +156,11 @@ func wrongBase(base *string, plain bool) string {
 	}
 	*base = strings.TrimRight(*base, "/")
 	return ""
+}
+
+// wrongDatabaseURL says what is wrong with the address of Postgres, which is one even where it names several hosts.
+func wrongDatabaseURL(u URL) string {
+	return URL(strings.ReplaceAll(string(u), ",", "-")).wrong("postgres", "postgresql")
 }
 
 // wrong says what is wrong with a list of addresses that may hold passwords; the value itself is not repeated.

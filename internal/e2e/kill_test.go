@@ -88,11 +88,15 @@ type load struct {
 
 // startLoad changes something about thirty times a second.
 func startLoad(t *testing.T, org *ashbytest.Organization) *load {
+	return startLoadEvery(t, org, 33*time.Millisecond)
+}
+
+func startLoadEvery(t *testing.T, org *ashbytest.Organization, every time.Duration) *load {
 	ctx, cancel := context.WithCancel(t.Context())
 	l := &load{stop: cancel}
 	l.wg.Go(func() {
 		rng := rand.New(rand.NewPCG(1, 2))
-		tick := time.NewTicker(33 * time.Millisecond)
+		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
 			select {

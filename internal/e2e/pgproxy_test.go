@@ -7,15 +7,18 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
-// pgProxy stands between a system and Postgres and can cut them off from each other.
+// pgProxy stands between a system and Postgres and can cut them off from each other, or fall silent.
 type pgProxy struct {
 	t      testing.TB
 	server string // Postgres's socket
 	socket string // ours
 	wg     sync.WaitGroup
+	// silent swallows what passes, on new connections too, as a network does that is there no more.
+	silent atomic.Bool
 
 	mu    sync.Mutex
 	ln    net.Listener
@@ -96,12 +99,25 @@ func (p *pgProxy) forward(client net.Conn) {
 	defer p.letGo(client, server)
 	var back sync.WaitGroup
 	back.Go(func() {
-		_, _ = io.Copy(client, server)
+		_, _ = io.Copy(unlessSilent{client, p}, server)
 		_ = client.Close()
 	})
-	_, _ = io.Copy(server, client)
+	_, _ = io.Copy(unlessSilent{server, p}, client)
 	_ = server.Close()
 	back.Wait()
+}
+
+// unlessSilent writes nothing while the proxy is silent.
+type unlessSilent struct {
+	to io.Writer
+	p  *pgProxy
+}
+
+func (u unlessSilent) Write(b []byte) (int, error) {
+	if u.p.silent.Load() {
+		return len(b), nil
+	}
+	return u.to.Write(b)
 }
 
 // hold remembers the connections, unless they were cut meanwhile.

@@ -2,16 +2,19 @@ package e2e
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,6 +25,7 @@ import (
 
 	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/ashby/ashbytest"
+	"github.com/bebitcoiner/ashbridge/internal/bus/bustest"
 	"github.com/bebitcoiner/ashbridge/internal/local"
 	"github.com/bebitcoiner/ashbridge/internal/local/localtest"
 	"github.com/bebitcoiner/ashbridge/internal/seal"
@@ -37,6 +41,12 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(natsDirVariable); dir != "" {
 		if err := serveNATS(dir, os.Getenv(natsAddrVariable)); err != nil {
 			panic(err) // this process is nothing but the server
+		}
+		return
+	}
+	if bustest.IsNode() {
+		if err := bustest.ServeNode(os.Stdin, os.Stdout); err != nil {
+			panic(err)
 		}
 		return
 	}
@@ -89,15 +99,25 @@ type processes struct {
 type child struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
-	admin string
-	done  chan struct{}
+	// http is where a gateway serves, admin where every service says how it is.
+	http, admin string
+	// log is what it alone logged; exit why it ended, once done is closed.
+	log  *logBuffer
+	exit error
+	done chan struct{}
+}
+
+// serviceOf is the command of an instance: of "gateway/b" it is "gateway".
+func serviceOf(name string) string {
+	service, _, _ := strings.Cut(name, "/")
+	return service
 }
 
 // startProcesses builds the binary and starts NATS and the services named.
 func startProcesses(t testing.TB, options ashbytest.Options, services ...string) *processes {
 	t.Helper()
 	p := newProcesses(t, options)
-	p.migrate()
+	p.migrate(p.binary)
 	p.start("nats")
 	for _, s := range services {
 		p.start(s)
@@ -126,7 +146,7 @@ func newProcesses(t testing.TB, options ashbytest.Options) *processes {
 	p.env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir,
 		"ASHBRIDGE_DATABASE_URL=" + p.dbURL, "ASHBRIDGE_NATS_URL=" + p.natsURL, "ASHBRIDGE_KEYSET_FILE=" + p.keyset,
-		"ASHBRIDGE_ADMIN_TOKEN=" + adminToken, "ASHBRIDGE_HTTP_ADDR=" + p.httpAddr,
+		"ASHBRIDGE_ADMIN_TOKEN=" + adminToken,
 		"ASHBRIDGE_PUBLIC_URL=http://" + p.httpAddr, "ASHBRIDGE_ASHBY_URL=" + p.ashby.URL,
 		"ASHBRIDGE_ALLOW_PRIVATE_ASHBY=true", "ASHBRIDGE_ALLOW_PRIVATE_ENDPOINTS=true", "ASHBRIDGE_LEASE_TTL=2s", "ASHBRIDGE_LOG_FORMAT=json",
 		"ASHBRIDGE_REQUESTS_PER_MINUTE=500000", "ASHBRIDGE_MODULES=" + strings.Join(ashby.Modules(), ","),
@@ -165,31 +185,43 @@ func buildBinary(t testing.TB, dir string) string {
 	return path
 }
 
-func (p *processes) migrate() {
+func (p *processes) migrate(binary string) {
 	p.t.Helper()
-	cmd := exec.CommandContext(p.t.Context(), p.binary, "migrate")
+	cmd := exec.CommandContext(p.t.Context(), binary, "migrate")
 	cmd.Env = []string{"ASHBRIDGE_DATABASE_URL=" + p.dbURL}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		p.t.Fatalf("migrating: %v\n%s", err, out)
 	}
 }
 
-// start starts a service, or "nats", without waiting until it is ready.
-func (p *processes) start(name string) {
+// start starts a service, or "nats", without waiting until it is ready. Several of a service are told apart by what stands
+// behind a slash; each gateway of such a name has an address of its own.
+func (p *processes) start(name string) { p.t.Helper(); p.launch(name, p.binary) }
+
+// launch starts a service with a binary and variables of its own.
+func (p *processes) launch(name, binary string, env ...string) {
 	p.t.Helper()
-	c := &child{done: make(chan struct{}), admin: p.admin(name)}
+	c := &child{done: make(chan struct{}), http: p.httpAddr, admin: p.admin(name), log: &logBuffer{}}
+	if was := p.child(name); was != nil {
+		c.http = was.http
+	} else if serviceOf(name) != name {
+		c.http = localtest.FreeAddr(p.t)
+	}
 	// The processes outlive the test's own context: they are ended by the clean-up, NATS last.
 	ctx := context.WithoutCancel(p.t.Context())
-	if name == "nats" {
+	if serviceOf(name) == "nats" {
 		exe, err := os.Executable()
 		if err != nil {
 			p.t.Fatal(err)
 		}
 		c.cmd = exec.CommandContext(ctx, exe)
-		c.cmd.Env = append(os.Environ(), natsDirVariable+"="+p.natsDir, natsAddrVariable+"="+p.natsAddr)
+		c.cmd.Env = append(os.Environ(), env...)
+		if name == "nats" {
+			c.cmd.Env = append(c.cmd.Env, natsDirVariable+"="+p.natsDir, natsAddrVariable+"="+p.natsAddr)
+		}
 	} else {
-		c.cmd = exec.CommandContext(ctx, p.binary, name)
-		c.cmd.Env = append(append([]string{}, p.env...), "ASHBRIDGE_ADMIN_ADDR="+c.admin)
+		c.cmd = exec.CommandContext(ctx, binary, serviceOf(name))
+		c.cmd.Env = slices.Concat(p.env, []string{"ASHBRIDGE_ADMIN_ADDR=" + c.admin, "ASHBRIDGE_HTTP_ADDR=" + c.http}, env)
 	}
 	stdin, err := c.cmd.StdinPipe()
 	if err != nil {
@@ -200,7 +232,7 @@ func (p *processes) start(name string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	c.cmd.Stderr = p.logs
+	c.cmd.Stderr = io.MultiWriter(p.logs, c.log)
 	if err := c.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
@@ -218,12 +250,12 @@ func (p *processes) start(name string) {
 	go func() { // ends with the process, which stopAll waits for
 		defer close(c.done)
 		readers.Wait()
-		_ = c.cmd.Wait()
+		c.exit = c.cmd.Wait()
 	}()
 	p.mu.Lock()
 	p.running[name] = c
 	p.mu.Unlock()
-	if name == "nats" {
+	if serviceOf(name) == "nats" {
 		select {
 		case <-ready:
 		case <-c.done:
@@ -252,18 +284,22 @@ func (p *processes) child(name string) *child {
 // waitReady waits for a service's /readyz.
 func (p *processes) waitReady(name string) {
 	p.t.Helper()
-	c := p.child(name)
-	wait(p.t, name+" is ready", func() error {
-		resp, err := p.http.Get("http://" + c.admin + "/readyz")
-		if err != nil {
-			return err
-		}
-		defer func() { _ = resp.Body.Close() }()
-		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("readyz: %d", resp.StatusCode)
-		}
-		return nil
-	}, p.logs.tail)
+	wait(p.t, name+" is ready", func() error { return p.ready(name) }, p.logs.tail)
+}
+
+// ready is an error unless a service says that it is ready.
+func (p *processes) ready(name string) error {
+	resp, err := p.http.Get("http://" + p.child(name).admin + "/readyz")
+	if err != nil {
+		return err
+	}
+	if err := resp.Body.Close(); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return errors.New("not ready: " + resp.Status)
+	}
+	return nil
 }
 
 // kill ends a process as a crash would, and waits until it is gone.
@@ -277,18 +313,41 @@ func (p *processes) kill(name string) {
 	_ = c.stdin.Close()
 }
 
+// terminate tells a process to end, as a supervisor does, and returns how long that took. It must end well within ten seconds.
+func (p *processes) terminate(name string) time.Duration {
+	p.t.Helper()
+	c, began := p.child(name), time.Now()
+	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Errorf("stopping %s: %v", name, err)
+	}
+	select {
+	case <-c.done:
+	case <-time.After(10 * time.Second):
+		p.t.Errorf("%s did not stop in 10 s\n%s", name, c.log.tail())
+		return 0
+	}
+	if c.exit != nil {
+		p.t.Errorf("%s ended with %v\n%s", name, c.exit, c.log.tail())
+	}
+	_ = c.stdin.Close()
+	return time.Since(began)
+}
+
 // stopAll ends all processes in good order, NATS last.
 func (p *processes) stopAll() {
-	names := []string{"gateway", "syncer", "notifier", "up", "nats"}
+	p.mu.Lock()
+	names := slices.SortedFunc(maps.Keys(p.running), func(a, b string) int { // NATS is the one that is no service
+		return cmp.Or(cmp.Compare(strings.Count(a, "nats"), strings.Count(b, "nats")), cmp.Compare(a, b))
+	})
+	p.mu.Unlock()
+	for _, name := range names {
+		if serviceOf(name) != "nats" {
+			_ = p.child(name).cmd.Process.Signal(syscall.SIGTERM)
+		}
+	}
 	for _, name := range names {
 		c := p.child(name)
-		if c == nil {
-			continue
-		}
 		_ = c.stdin.Close()
-		if name != "nats" {
-			_ = c.cmd.Process.Signal(syscall.SIGTERM)
-		}
 		select {
 		case <-c.done:
 		case <-time.After(15 * time.Second):

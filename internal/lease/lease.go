@@ -15,8 +15,13 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/loop"
 )
 
-// releaseTimeout bounds the giving up of the lease at the end.
-const releaseTimeout = 2 * time.Second
+const (
+	// releaseTimeout bounds the giving up of the lease at the end.
+	releaseTimeout = 2 * time.Second
+	// lookEvery is how often who stands by asks for the lease, so that one that was given up is not left to nobody for long.
+	// While another has it, the question writes nothing.
+	lookEvery = 500 * time.Millisecond
+)
 
 // ErrLost is the cause of a context that ended because the lease may be another's.
 var ErrLost = errors.New("lease lost")
@@ -57,7 +62,8 @@ func (h Holder) Run(ctx context.Context, lead func(ctx context.Context)) {
 			h.hold(ctx, began.Add(h.TTL), lead)
 		}
 		// Standing by; the jitter keeps several from asking at the same moment.
-		_ = loop.Sleep(ctx, h.TTL/3+rand.N(h.TTL/6+1))
+		look := min(h.TTL/3, lookEvery)
+		_ = loop.Sleep(ctx, look-rand.N(look/4+1))
 	}
 }
 

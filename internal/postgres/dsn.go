@@ -27,6 +27,9 @@ func parseURL(o Options) (pq.Config, error) {
 		}
 		return pq.Config{}, fmt.Errorf("reading the database URL: %w", err)
 	}
+	// A statement and its arguments go out together. Apart, as lib/pq sends them by itself, they take two journeys, and
+	// PgBouncer in its transaction mode may take them to two servers.
+	cfg.BinaryParameters = true
 	explicit := namesSSLMode.MatchString(o.URL)
 	switch {
 	case allLocal(cfg):

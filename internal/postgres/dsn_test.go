@@ -36,6 +36,9 @@ func TestSSLMode(t *testing.T) {
 		if cfg.SSLMode != c.want {
 			t.Errorf("%s: sslmode %q, want %q", c.url, cfg.SSLMode, c.want)
 		}
+		if !cfg.BinaryParameters {
+			t.Errorf("%s: statements travel apart from their arguments", c.url)
+		}
 		if cfg.Runtime["statement_timeout"] != "10000" || cfg.Runtime["idle_in_transaction_session_timeout"] != "15000" {
 			t.Errorf("%s: runtime %v", c.url, cfg.Runtime)
 		}

@@ -19,7 +19,7 @@ import (
 var (
 	// ErrSchemaBehind: the database lacks migrations that this program needs.
 	ErrSchemaBehind = errors.New("database schema is behind this program")
-	// ErrSchemaAhead: the database was migrated by a newer program.
+	// ErrSchemaAhead: the database was migrated by a newer program, and this one cannot work with it any more.
 	ErrSchemaAhead = errors.New("database schema is ahead of this program")
 )
 
@@ -66,7 +66,8 @@ func newProvider(pool *sql.DB) (*goose.Provider, error) {
 	return goose.NewProvider(goose.DialectPostgres, pool, migrations.FS, goose.WithDisableGlobalRegistry(true))
 }
 
-// CheckSchema returns ErrSchemaBehind or ErrSchemaAhead unless the schema is the one this program was built for.
+// CheckSchema returns ErrSchemaBehind or ErrSchemaAhead unless this program can work with the schema: the one it was built
+// for, or a newer one whose migrations say that they left what this program needs.
 func (d *DB) CheckSchema(ctx context.Context) error {
 	provider, err := newProvider(d.x.DB)
 	if err != nil {
@@ -87,8 +88,22 @@ func (d *DB) CheckSchema(ctx context.Context) error {
 		return fmt.Errorf("%w: it is at version %d and version %d is needed; run \"ashbridge migrate\"",
 			ErrSchemaBehind, have, want)
 	case have > want:
-		return fmt.Errorf("%w: it is at version %d and this program knows version %d; run a newer ashbridge",
-			ErrSchemaAhead, have, want)
+		return d.checkFloor(ctx, have, want)
 	}
+	return nil
+}
+
+// checkFloor asks a newer schema whether a program that knows no more than want can work with it.
+func (d *DB) checkFloor(ctx context.Context, have, want int64) error {
+	var floor int64
+	if err := d.x.GetContext(ctx, &floor, `SELECT version FROM schema_floor`); err != nil {
+		return wrap(ctx, "asking the schema for the oldest program", err)
+	}
+	if want < floor {
+		return fmt.Errorf("%w: it is at version %d and needs a program that knows version %d, and this one knows %d; "+
+			"run a newer ashbridge", ErrSchemaAhead, have, floor, want)
+	}
+	d.opts.Logger.InfoContext(ctx, "the tables are those of a newer program, which lets this one work with them",
+		"version", have, "known", want)
 	return nil
 }

@@ -2,6 +2,10 @@ package postgres_test
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,9 +54,60 @@ func TestCheckSchema(t *testing.T) {
 		INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, TRUE)`); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.CheckSchema(t.Context()); !errors.Is(err, postgres.ErrSchemaAhead) {
-		t.Errorf("newer: %v", err)
+	if err := db.CheckSchema(t.Context()); err != nil {
+		t.Errorf("newer, and nothing that is needed was taken away: %v", err)
 	}
+	if _, err := raw.ExecContext(t.Context(), `UPDATE schema_floor SET version = 9999`); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.CheckSchema(t.Context()); !errors.Is(err, postgres.ErrSchemaAhead) {
+		t.Errorf("newer, and not for this program any more: %v", err)
+	}
+}
+
+// takesAway is what the program before a migration may not survive.
+var takesAway = regexp.MustCompile(`(?i)\bDROP\s+(TABLE|COLUMN|VIEW|FUNCTION|TYPE)\b|\bRENAME\b|\bSET\s+NOT\s+NULL\b|\bALTER\s+COLUMN\s+\S+\s+(SET\s+DATA\s+)?TYPE\b`)
+
+// A migration that takes something away says so, else an older program would start on tables that it cannot work with.
+func TestMigrationsThatTakeAwayRaiseTheFloor(t *testing.T) {
+	t.Parallel()
+	const before = 7 // the last migration that came without the floor; the program that knows it runs beside this one
+	names, err := fs.Glob(migrations.FS, "*.sql")
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
+	}
+	for _, name := range names {
+		var number int64
+		if _, err := fmt.Sscanf(name, "%d_", &number); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := fs.ReadFile(migrations.FS, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		up, _, _ := strings.Cut(string(raw), "-- +goose Down")
+		takes := takesAway.FindString(withoutComments(up))
+		for line := range strings.Lines(withoutComments(up)) {
+			if strings.Contains(line, "ADD COLUMN") && strings.Contains(line, "NOT NULL") && !strings.Contains(line, "DEFAULT") &&
+				!strings.Contains(line, "GENERATED") && takes == "" {
+				takes = strings.TrimSpace(line) // the older program writes rows without it
+			}
+		}
+		raises := strings.Contains(up, fmt.Sprintf("UPDATE schema_floor SET version = %d;", number))
+		if number > before && takes != "" && !raises {
+			t.Errorf("%s has %q and no \"UPDATE schema_floor SET version = %d;\": leave what the program before it uses, or say so",
+				name, takes, number)
+		}
+	}
+}
+
+func withoutComments(sql string) string {
+	var lines []string
+	for line := range strings.Lines(sql) {
+		line, _, _ = strings.Cut(line, "--")
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // What an installation of before had is there after the migration, and after the way back.

@@ -24,7 +24,7 @@ type Options struct {
 	// StatementTimeout ends a statement on the server, 10 s if zero.
 	StatementTimeout time.Duration
 	// IOTimeout ends each wait for the network, five seconds above StatementTimeout if zero. It is what ends a call on a
-	// connection that fell silent: lib/pq does not honour contexts there.
+	// connection that fell silent, where its context does not end sooner.
 	IOTimeout time.Duration
 	// ConnectTimeout bounds the opening of a connection, 5 s if zero.
 	ConnectTimeout time.Duration
@@ -120,12 +120,10 @@ func openPool(o Options) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	connector, err := pq.NewConnectorConfig(cfg)
-	if err != nil {
+	if _, err := pq.NewConnectorConfig(cfg); err != nil {
 		return nil, err
 	}
-	connector.Dialer(deadlineDialer{timeout: o.IOTimeout})
-	pool := sql.OpenDB(connector)
+	pool := sql.OpenDB(connector{cfg: cfg, timeout: o.IOTimeout})
 	pool.SetMaxOpenConns(o.MaxConns)
 	pool.SetMaxIdleConns(o.MaxConns)
 	pool.SetConnMaxLifetime(30 * time.Minute)

@@ -114,6 +114,46 @@ func TestASilentNetworkEndsACall(t *testing.T) {
 	}
 }
 
+// A call on a network that went silent ends soon after its context does, and so does a transaction with its commit, and
+// the opening of a connection. Otherwise everything that is bounded by a context, and the end of a process, would take as
+// long as the timeouts of the network.
+func TestASilentNetworkEndsACallWithItsContext(t *testing.T) {
+	t.Parallel()
+	parsed, err := url.Parse(localtest.Migrated(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, call := range map[string]func(ctx context.Context, db *postgres.DB) error{
+		"a ping": func(ctx context.Context, db *postgres.DB) error { return db.Ping(ctx) },
+		"a query": func(ctx context.Context, db *postgres.DB) error {
+			_, err := db.Gateway().KeyInUse(ctx, []byte("x"))
+			return err
+		},
+		"a statement":      func(ctx context.Context, db *postgres.DB) error { return db.Notifier().Release(ctx, "x", "y") },
+		"a transaction":    func(ctx context.Context, db *postgres.DB) error { return db.Syncer().Release(ctx, "y") },
+		"a new connection": func(ctx context.Context, db *postgres.DB) error { return db.Migrate(ctx) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			proxy := newProxy(t, parsed)
+			db := open(t, postgres.Options{URL: proxy.url, MaxConns: 1})
+			if err := db.Ping(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			proxy.silent.Store(true)
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			start := time.Now()
+			if err := call(ctx, db); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%v", err)
+			}
+			if took := time.Since(start); took > 3*time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
 // proxy forwards TCP connections to the server's socket until it is told to go silent.
 type proxy struct {
 	url    string

@@ -128,6 +128,14 @@ func takeFree(ctx context.Context, tx *sqlx.Tx, owner string, ttl time.Duration,
 	return leasesOf(owner, rows), nil
 }
 
+// Vacant says whether a partition waits for an owner. It writes nothing, so that it may be asked often.
+func (s Syncer) Vacant(ctx context.Context) (bool, error) {
+	var vacant bool
+	err := s.db.x.GetContext(ctx, &vacant, `
+		SELECT EXISTS (SELECT 1 FROM partitions WHERE expires_at <= clock_timestamp())`)
+	return vacant, wrap(ctx, "looking for vacant partitions", err)
+}
+
 // Release gives all partitions of the replica up and forgets the replica.
 func (s Syncer) Release(ctx context.Context, owner string) error {
 	return s.db.inTx(ctx, "releasing partitions", func(tx *sqlx.Tx) error {

@@ -59,10 +59,19 @@ func TestPartitionsOfADeadReplicaAreTakenOver(t *testing.T) {
 
 func TestReleaseFreesAtOnce(t *testing.T) {
 	b := setup(t)
+	vacant := func(want bool) {
+		t.Helper()
+		if got, err := b.s.Vacant(t.Context()); err != nil || got != want {
+			t.Errorf("vacant: %t, %v", got, err)
+		}
+	}
+	vacant(false)
 	b.must(b.s.Release(t.Context(), "a"))
+	vacant(true)
 	if held := b.renew("b"); len(held) != mirror.Partitions {
 		t.Errorf("b took %d", len(held))
 	}
+	vacant(false)
 	b.must(b.s.Release(t.Context(), "a"))
 	if held := b.renew("b"); len(held) != mirror.Partitions {
 		t.Errorf("the release of another cost b partitions: %d left", len(held))
