@@ -40,35 +40,6 @@ func readPrivate(path string) ([]byte, error) {
 	return data, nil
 }
 
-// writeTemporary writes data durably to a new file beside path, mode 0600, and returns its name.
-func writeTemporary(path string, data []byte) (name string, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		if err = errors.Join(err, f.Close()); err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if err := f.Chmod(0o600); err != nil {
-		return "", err
-	}
-	if _, err := f.Write(data); err != nil {
-		return "", err
-	}
-	return f.Name(), f.Sync()
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 // lockRotation keeps other rotations of the same file out until unlock is called.
 func lockRotation(path string) (unlock func(), err error) {
 	dir, err := os.Open(filepath.Dir(path))

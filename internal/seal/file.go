@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
@@ -15,6 +13,8 @@ import (
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/prf"
 	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"github.com/bebitcoiner/ashbridge/internal/durable"
 )
 
 // fileVersion is the version of the file's shape.
@@ -66,21 +66,13 @@ func Create(path string) (*Keyset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a keyset: %w", err)
 	}
-	// The file appears under its name only when it is whole: a link refuses an existing name as O_EXCL does, and a
-	// crash in the middle leaves no half keyset behind that would block the next start.
-	temporary, err := writeTemporary(path, data)
-	if err != nil {
-		return nil, fmt.Errorf("creating the keyset %s: %w", path, err)
-	}
-	defer func() { _ = os.Remove(temporary) }()
-	if err := os.Link(temporary, path); errors.Is(err, fs.ErrExist) {
+	err = durable.Create(path, data)
+	if errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("creating the keyset %s: %w; it is never overwritten, since every secret sealed with it "+
 			"would be lost", path, ErrExists)
-	} else if err != nil {
-		return nil, fmt.Errorf("creating the keyset: %w", err)
 	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
-		return nil, fmt.Errorf("creating the keyset %s: %w", path, err)
+	if err != nil {
+		return nil, fmt.Errorf("creating the keyset: %w", err)
 	}
 	k := &Keyset{path: path}
 	k.keys.Store(made)
@@ -126,14 +118,7 @@ func (k *Keyset) Rotate() error {
 	if data, err = rotated.marshal(); err != nil {
 		return fmt.Errorf("rotating the keyset %s: %w", k.path, err)
 	}
-	temporary, err := writeTemporary(k.path, data)
-	if err != nil {
-		return fmt.Errorf("rotating the keyset %s: %w", k.path, err)
-	}
-	if err := os.Rename(temporary, k.path); err != nil {
-		return errors.Join(fmt.Errorf("rotating the keyset: %w", err), os.Remove(temporary))
-	}
-	if err := syncDir(filepath.Dir(k.path)); err != nil {
+	if err := durable.Replace(k.path, data); err != nil {
 		return fmt.Errorf("rotating the keyset %s: %w", k.path, err)
 	}
 	k.keys.Store(rotated)
