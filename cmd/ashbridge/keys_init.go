@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"strconv"
@@ -61,9 +60,7 @@ func newKeysInit() *cobra.Command {
 func printSecretFiles(cmd *cobra.Command, files []secretdir.File, asJSON bool) error {
 	out := cmd.OutOrStdout()
 	if asJSON {
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(map[string]any{"files": files})
+		return writeJSON(out, map[string]any{"files": files})
 	}
 	for _, f := range files {
 		if _, err := fmt.Fprintf(out, "%-8s%s\n        %s\n", f.State, f.Path, f.Use); err != nil {

@@ -29,7 +29,9 @@ const connectPatience = 30 * time.Second
 // process is what one run of a service command has opened. Close undoes it in reverse.
 type process struct {
 	app.Parts
-	closers []func() error
+	// keyholder is nil where there is no keyset.
+	keyholder *app.Keyholder
+	closers   []func() error
 }
 
 // closeLater registers what undoes a step, by name.
@@ -109,10 +111,31 @@ func (p *process) open(ctx context.Context, service string) error {
 	if err := db.CheckSchema(ctx); err != nil {
 		return err
 	}
+	if err := p.holdKeys(ctx, service); err != nil {
+		return err
+	}
 	return p.openBus(ctx, bus.Options{
 		URL: p.Config.NATSURL.Reveal(), Name: "ashbridge " + service,
 		CredentialsFile: p.Config.NATSCredsFile, Records: p.Config.RecordEvents, Logger: p.Log,
 	})
+}
+
+// holdKeys says which keys this process has, before it seals or opens anything.
+func (p *process) holdKeys(ctx context.Context, service string) error {
+	if p.Keys == nil {
+		return nil
+	}
+	p.keyholder = app.NewKeyholder(p.Parts, service)
+	if err := p.keyholder.Enter(ctx); err != nil {
+		return err
+	}
+	p.closeLater("the keyset", func() error {
+		if err := p.keyholder.Leave(ctx); err != nil { // it is forgotten in any case, later
+			p.Log.WarnContext(ctx, "keys of this process not let go", "error", err)
+		}
+		return nil
+	})
+	return nil
 }
 
 func (p *process) openBus(ctx context.Context, o bus.Options) error {
@@ -140,6 +163,9 @@ func (p *process) supervise(ctx context.Context, ready []telemetry.Check, parts 
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return admin.Run(ctx, ln) })
+	if p.keyholder != nil {
+		g.Go(func() error { return p.keyholder.Run(ctx) })
+	}
 	for _, run := range parts {
 		g.Go(func() error { return run(ctx) })
 	}

@@ -84,4 +84,6 @@ const (
 	EventsVerify = NeedDatabaseURL | NeedNATSURL
 	// Client is what a command needs that asks the gateway.
 	Client = NeedToken
+
+	KeysRotate = NeedDatabaseURL | NeedKeyset
 )
