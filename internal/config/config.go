@@ -86,4 +86,5 @@ const (
 	Client = NeedToken
 
 	KeysRotate = NeedDatabaseURL | NeedKeyset
+	Doctor     = NeedDatabaseURL | NeedNATSURL | NeedKeyset
 )

@@ -79,16 +79,22 @@ func Load(environ map[string]string, flags *pflag.FlagSet, needs Needs) (Config,
 
 // load parses what was given, and judges it.
 func (in *input) load(needs Needs) (Config, error) {
+	cfg := in.parse(needs)
+	if len(in.faults) > 0 {
+		return Config{}, Faults(in.faults)
+	}
+	return cfg, nil
+}
+
+// parse returns what could be read; in has the faults.
+func (in *input) parse(needs Needs) Config {
 	in.resolveFiles()
 	cfg, err := env.ParseAsWithOptions[Config](env.Options{Prefix: Prefix, Environment: in.values})
 	in.translate(err)
 	cfg.DataDir = cmp.Or(cfg.DataDir, in.defaultDataDir)
 	cfg.judge(in)
 	cfg.judgeNeeds(in, needs)
-	if len(in.faults) > 0 {
-		return Config{}, Faults(in.faults)
-	}
-	return cfg, nil
+	return cfg
 }
 
 // setting is one field of Config.

@@ -126,7 +126,7 @@ func (r *Rotator) batch(
 			report.Sealed++
 			continue
 		}
-		of, kind := bound(place, row.Key)
+		of, kind := Bound(place, row.Key)
 		plain, err := r.o.Keys.Open(row.Sealed, of, kind)
 		if errors.Is(err, seal.ErrRefused) {
 			report.Damaged = append(report.Damaged, Damaged{Place: place, Of: of, What: what(place, row.Key), Key: with})
@@ -158,8 +158,8 @@ func (r *Rotator) batch(
 	return nil
 }
 
-// bound is what a row's ciphertext is bound to.
-func bound(place mirror.SealedPlace, key mirror.SealedKey) (of, kind string) {
+// Bound is what a row's ciphertext is bound to.
+func Bound(place mirror.SealedPlace, key mirror.SealedKey) (of, kind string) {
 	switch place {
 	case mirror.SealedEndpoints:
 		return key[0], seal.KindEndpointSecret
