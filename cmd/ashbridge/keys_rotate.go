@@ -51,7 +51,7 @@ func newKeysRotate() *cobra.Command {
 
 func runKeysRotate(cmd *cobra.Command, o rotateOptions) (err error) {
 	ctx := cmd.Context()
-	cfg, log, err := loadBeside(cmd, config.KeysRotate)
+	cfg, log, err := loadQuietly(cmd, config.KeysRotate)
 	if err != nil {
 		return err
 	}

@@ -153,6 +153,9 @@ type runner func(ctx context.Context) error
 
 // supervise runs the parts and the admin listener. The first to fail ends all of them and the process.
 func (p *process) supervise(ctx context.Context, ready []telemetry.Check, parts ...runner) error {
+	if p.keyholder != nil {
+		parts = append(parts, p.keyholder.Run)
+	}
 	admin, err := telemetry.NewAdmin(telemetry.AdminOptions{Gatherer: p.Registry, Ready: ready, Logger: p.Log})
 	if err != nil {
 		return err
@@ -163,9 +166,6 @@ func (p *process) supervise(ctx context.Context, ready []telemetry.Check, parts 
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return admin.Run(ctx, ln) })
-	if p.keyholder != nil {
-		g.Go(func() error { return p.keyholder.Run(ctx) })
-	}
 	for _, run := range parts {
 		g.Go(func() error { return run(ctx) })
 	}
