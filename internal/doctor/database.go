@@ -51,7 +51,7 @@ func (d *doctor) database(ctx context.Context, keys *seal.Keyset) []Finding {
 		return append(all, migrations(err))
 	}
 	all = append(all, ok("migrations", "the tables are those of this version"))
-	all = append(all, d.secrets(asking, db, keys), d.processes(asking, db))
+	all = append(all, d.secrets(asking, db, keys), d.processes(asking, db, keys))
 	if d.Connection != "" {
 		all = append(all, d.connection(ctx, db, keys)...)
 	}
@@ -138,7 +138,7 @@ func (d *doctor) secrets(ctx context.Context, db *postgres.DB, keys *seal.Keyset
 }
 
 // processes are those that run, by what they say of their keys.
-func (d *doctor) processes(ctx context.Context, db *postgres.DB) Finding {
+func (d *doctor) processes(ctx context.Context, db *postgres.DB, keys *seal.Keyset) Finding {
 	const check = "services"
 	holders, err := db.Keyset().Holders(ctx)
 	if err != nil {
@@ -147,6 +147,10 @@ func (d *doctor) processes(ctx context.Context, db *postgres.DB) Finding {
 	required := uint32(0)
 	if r, err := db.Keyset().Rotation(ctx); err == nil && r.Required {
 		required = r.Key
+	}
+	if required != 0 && keys != nil && !keys.Keys().Has(seal.KeyID(required)) {
+		return failed(check, fmt.Sprintf("the keyset here lacks key %d, without which no service starts", required),
+			"copy the present keyset file here; if it is lost, see docs/backup.md")
 	}
 	counts := map[string]int{}
 	for _, h := range holders {

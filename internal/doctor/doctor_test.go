@@ -158,6 +158,9 @@ func TestDamageIsFound(t *testing.T) {
 	db(`UPDATE keyset_holders SET seen_at = now() - interval '2 minutes' WHERE service = 'syncer'`, `UPDATE keyset_holders SET seen_at = now() + interval '1 hour'`,
 		want{"services", warning, "start them"})
 	db(`INSERT INTO keyset_rotations (key, required_at) VALUES (1, now())`, `DELETE FROM keyset_rotations`,
+		want{"services", failed, "docs/backup.md"})
+	db(`INSERT INTO keyset_rotations (key, required_at) SELECT sealing, now() FROM keyset_holders WHERE service = 'syncer';
+		UPDATE keyset_holders SET sealing = 1 WHERE service = 'syncer'`, `DELETE FROM keyset_rotations; UPDATE keyset_holders SET sealing = keys[1]`,
 		want{"services", warning, "keys rotate"})
 	db(`UPDATE sync_state SET last_verified_at = now() - interval '3 hours'`, `UPDATE sync_state SET last_verified_at = now()`,
 		want{"connection", failed, "syncer"})
