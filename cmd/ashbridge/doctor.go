@@ -26,7 +26,7 @@ func newDoctor() *cobra.Command {
 			"Ashby; with --connection, one employer's key and webhooks. Every check runs whatever the others find, all within 20\n" +
 			"seconds. Nothing is changed, and no secret is printed.\n\n" +
 			"It takes the settings of the services: run it where and as they run. Beside `ashbridge up` it needs none. A service's user\n" +
-			"at NATS sees little; with --nats-url and the user admin, everything is seen.\n\n" +
+			"at NATS sees little; with --nats-url-file nats-url-admin, of `ashbridge keys init`, everything is seen.\n\n" +
 			"It ends with status 1 if a check failed, with 0 if there were warnings at most.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDoctor(cmd, o, asJSON) },

@@ -24,7 +24,7 @@ func TestKeysInitPrintsNoSecret(t *testing.T) {
 		t.Errorf("it does not say what was made and what was kept:\n%s", out.String())
 	}
 	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 11 {
+	if err != nil || len(entries) != 12 {
 		t.Fatalf("%d files: %v", len(entries), err)
 	}
 	// Whatever is random: 26 characters of base32, keys, seeds.

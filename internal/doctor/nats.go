@@ -21,7 +21,7 @@ import (
 const (
 	noNATS = "ASHBRIDGE_NATS_URL is not set"
 	// asAdmin is what to do where a service's own user sees too little.
-	asAdmin = "to see it, run this with --nats-url and the user admin, whose password is with the accounts of the server"
+	asAdmin = "to see it, name the address with the user admin: --nats-url-file nats-url-admin, of `ashbridge keys init`"
 	// nearlyFull is the share of a stream's bound, in percent, above which it is said.
 	nearlyFull = 80
 )

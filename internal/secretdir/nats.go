@@ -21,8 +21,10 @@ const (
 	passwordEnd = "_PASSWORD"
 )
 
-// services log in at NATS, each with an address of its own.
-var services = []string{natsconf.UserGateway, natsconf.UserSyncer, natsconf.UserNotifier}
+// users log in at NATS, each with an address of its own.
+func users() []string {
+	return []string{natsconf.UserAdmin, natsconf.UserGateway, natsconf.UserSyncer, natsconf.UserNotifier}
+}
 
 func random(prefix string) string { return prefix + strings.ToLower(rand.Text()) }
 
@@ -54,7 +56,7 @@ func (w *work) natsFiles() error {
 	if err := w.natsAccounts(); err != nil {
 		return err
 	}
-	for _, user := range services {
+	for _, user := range users() {
 		if err := w.natsURL(user, vars[strings.ToUpper(user)+passwordEnd]); err != nil {
 			return err
 		}
@@ -67,7 +69,7 @@ func (w *work) natsPasswords(public string) (map[string]string, error) {
 	text, err := w.ensure(NATSPasswords, "passwords of the services and of the user admin at NATS, included by "+NATSAccounts, w.o.NATSOwner,
 		func() (string, error) {
 			lines := []string{"# Passwords of ops/nats/accounts.conf, made by `ashbridge keys init`."}
-			for _, user := range append([]string{natsconf.UserAdmin}, services...) {
+			for _, user := range users() {
 				present, err := w.presentPassword(user)
 				if err != nil {
 					return "", err
@@ -80,7 +82,7 @@ func (w *work) natsPasswords(public string) (map[string]string, error) {
 		return nil, err
 	}
 	vars := variables(text)
-	for _, user := range append([]string{natsconf.UserAdmin}, services...) {
+	for _, user := range users() {
 		if name := strings.ToUpper(user) + passwordEnd; vars[name] == "" {
 			return nil, fmt.Errorf("%s does not set %s: add it, as %s: \"...\"", w.path(NATSPasswords), name, name)
 		}
@@ -133,8 +135,11 @@ func (w *work) natsAccounts() error {
 }
 
 func (w *work) natsURL(user, password string) error {
-	name := natsURL + user
-	content, err := w.ensure(name, "for ASHBRIDGE_NATS_URL_FILE of "+user, Unchanged, func() (string, error) {
+	name, use := natsURL+user, "for ASHBRIDGE_NATS_URL_FILE of "+user
+	if user == natsconf.UserAdmin {
+		use = "for --nats-url-file of a person's `ashbridge doctor` and `ashbridge events`, not for a service"
+	}
+	content, err := w.ensure(name, use, Unchanged, func() (string, error) {
 		var all []string
 		for _, host := range w.o.NATSHosts {
 			if _, _, err := net.SplitHostPort(host); err != nil {

@@ -71,7 +71,7 @@ func TestEveryFileIsMadeOnceForItsOwnerAlone(t *testing.T) {
 			t.Errorf("%s: %s with mode %o, note %q", f.Path, f.State, info.Mode().Perm(), f.Note)
 		}
 	}
-	if len(files) != 11 {
+	if len(files) != 12 {
 		t.Errorf("%d files", len(files))
 	}
 	again, second := create(t, o)
@@ -105,7 +105,7 @@ func TestWhatIsMissingIsMadeToFitWhatIsThere(t *testing.T) {
 	_, first := create(t, o)
 	for _, gone := range [][]string{
 		{secretdir.DatabaseURL, "nats-url-syncer", "nats-url-gateway", secretdir.NATSAccounts},
-		{secretdir.PostgresPassword},
+		{secretdir.PostgresPassword, secretdir.NATSPasswords},
 	} {
 		for _, name := range gone {
 			if err := os.Remove(filepath.Join(o.Dir, name)); err != nil {
@@ -122,17 +122,6 @@ func TestWhatIsMissingIsMadeToFitWhatIsThere(t *testing.T) {
 		if diff := cmp.Diff(first, now); diff != "" {
 			t.Errorf("without %v other secrets were made", gone)
 		}
-	}
-	// Of the user admin alone there is no address: its password is a new one.
-	if err := os.Remove(filepath.Join(o.Dir, secretdir.NATSPasswords)); err != nil {
-		t.Fatal(err)
-	}
-	files, now := create(t, o)
-	if was, note := state(files, "nats-url-notifier"); was != secretdir.Kept || note != "" {
-		t.Errorf("the notifier's address is %s: %s", was, note)
-	}
-	if now[secretdir.NATSPasswords] == first[secretdir.NATSPasswords] {
-		t.Error("the administrator's password came from nowhere")
 	}
 }
 
@@ -221,7 +210,7 @@ func TestServerTakesTheAccounts(t *testing.T) {
 	if !s.ReadyForConnections(10 * time.Second) {
 		t.Fatal("the server did not start")
 	}
-	for _, user := range []string{natsconf.UserGateway, natsconf.UserSyncer, natsconf.UserNotifier} {
+	for _, user := range []string{natsconf.UserAdmin, natsconf.UserGateway, natsconf.UserSyncer, natsconf.UserNotifier} {
 		address := strings.Replace(strings.TrimSpace(contents["nats-url-"+user]), "nats:4222", s.Addr().String(), 1)
 		nc, err := nats.Connect(address)
 		if err != nil {
