@@ -289,3 +289,26 @@ func TestRotationWhoseFileIsGone(t *testing.T) {
 		t.Errorf("without the key that seals: %v", err)
 	}
 }
+
+// TestRowThatStaysLockedIsLeftForTheNextCall: a rotation waits for no other writer.
+func TestRowThatStaysLockedIsLeftForTheNextCall(t *testing.T) {
+	w := setup(t)
+	tx, err := w.raw.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(`SELECT FROM records WHERE connection_id = 'c1' AND id = 'r2' FOR UPDATE`); err != nil {
+		t.Fatal(err)
+	}
+	report, err := w.rotator(nil).Rotate(t.Context())
+	if !errors.Is(err, rotation.ErrLeft) || report.Finished || report.Older != 1 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if report, err = w.rotator(nil).Rotate(t.Context()); err != nil || !report.Finished || len(report.Keys.All) != 2 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	w.checkAllWith(report.Keys.Sealing)
+}
