@@ -32,7 +32,7 @@ func newDoctor() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDoctor(cmd, o, asJSON) },
 	}
 	config.RegisterFlags(cmd.Flags())
-	cmd.Flags().StringVar(&o.Connection, "connection", "", "id of a connection to look at, too")
+	cmd.Flags().StringVar(&o.Connection, "connection", "", "id or employer_ref of a connection to look at, too")
 	cmd.Flags().StringVar(&o.Monitor, "nats-monitor", "", "address of NATS's monitoring (default port 8222 of NATS's own host)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the findings as JSON")
 	return cmd

@@ -33,7 +33,7 @@ func newKeysInit() *cobra.Command {
 			if mode != "" {
 				bits, err := strconv.ParseUint(mode, 8, 12)
 				if err != nil {
-					return fmt.Errorf("mode %q: write it as 0600", mode)
+					return usagef("mode %q: write it as 0600", mode)
 				}
 				o.Mode = fs.FileMode(bits)
 			}

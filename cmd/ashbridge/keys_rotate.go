@@ -80,16 +80,16 @@ func runKeysRotate(cmd *cobra.Command, o rotateOptions) (err error) {
 		plan, err := r.Plan(ctx)
 		return errors.Join(err, showPlan(cmd.OutOrStdout(), plan, o.asJSON))
 	}
-	return rotate(cmd, r, o)
+	return rotate(cmd, db, r, o)
 }
 
 // rotate does what was asked for and writes it down.
-func rotate(cmd *cobra.Command, r *rotation.Rotator, o rotateOptions) error {
-	do := r.Rotate
+func rotate(cmd *cobra.Command, db *postgres.DB, r *rotation.Rotator, o rotateOptions) error {
+	action, do := "keyset.rotate", r.Rotate
 	if o.isRetire {
-		do = r.Retire
+		action, do = "keyset.retire", r.Retire
 	}
-	return audited(cmd.Context(), func(ctx context.Context) (map[string]any, error) {
+	return audited(cmd.Context(), db, action, func(ctx context.Context) (map[string]any, error) {
 		report, err := do(ctx)
 		err = errors.Join(err, showRotation(cmd.OutOrStdout(), report, o))
 		return rotationJSON(report), err

@@ -35,7 +35,7 @@ func TestCommandsFindWhatUpRuns(t *testing.T) {
 		t.Errorf("up found the address of a former one: %v", err)
 	}
 	_, err = config.LoadBeside(map[string]string{"ASHBRIDGE_DATA_DIR": t.TempDir()}, nil, config.KeysRotate)
-	if faults := (config.Faults)(nil); !errors.As(err, &faults) || len(faults) != 2 {
+	if faults := config.Faults(nil); !errors.As(err, &faults) || len(faults) != 2 {
 		t.Errorf("without up: %v", err)
 	}
 }

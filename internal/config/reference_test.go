@@ -28,7 +28,7 @@ var commands = []struct {
 	{"doctor", Doctor},
 	{"events tail", EventsTail},
 	{"events verify", EventsVerify},
-	{"events replay", EventsReplay},
+	{"commands that ask the gateway", Client},
 }
 
 // otherDefaults are those that are no text of a tag.

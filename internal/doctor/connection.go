@@ -22,10 +22,14 @@ func (d *doctor) connection(ctx context.Context, db *postgres.DB, keys *seal.Key
 	const check = "connection"
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	v, err := db.Gateway().View(ctx, d.Connection)
+	id, err := db.ConnectionNamed(ctx, d.Connection)
 	if errors.Is(err, mirror.ErrNotFound) {
-		return []Finding{failed(check, "there is none with the id "+d.Connection, "`ashbridge connections list` shows the ids")}
+		return []Finding{failed(check, "there is none with the id or employer_ref "+d.Connection, "`ashbridge connections list` shows both")}
 	}
+	if err != nil {
+		return []Finding{failed(check, sentence(err), "see to the database")}
+	}
+	v, err := db.Gateway().View(ctx, id)
 	if err != nil {
 		return []Finding{failed(check, sentence(err), "see to the database")}
 	}

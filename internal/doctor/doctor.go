@@ -55,7 +55,7 @@ type Options struct {
 	EmbeddedNATS bool
 	// Monitor is the address of NATS's monitoring, as http://host:8222; where empty, it is looked for at NATS's own host.
 	Monitor string
-	// Connection is looked at too, if it is not empty.
+	// Connection, by its id or employer_ref, is looked at too, if it is not empty.
 	Connection string
 	Logger     *slog.Logger
 }

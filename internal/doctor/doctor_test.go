@@ -44,7 +44,8 @@ func TestEachFaultIsFoundWithAdvice(t *testing.T) {
 		spoil func(o *doctor.Options)
 		wants []want
 	}{
-		"sound": {},
+		"sound":                  {},
+		"by the employer's name": {func(o *doctor.Options) { o.Connection = "acme" }, nil},
 		"configuration": {func(o *doctor.Options) { o.Faults = config.Faults{"a is wrong", "b is wrong"} }, []want{
 			{"configuration", failed, "a is wrong"}, {"configuration", failed, "docs/configuration.md"},
 		}},

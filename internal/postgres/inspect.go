@@ -64,3 +64,15 @@ func (d *DB) Inspect(ctx context.Context) (Inspection, error) {
 	i.Ahead = at.Sub(asked.Add(i.RTT / 2))
 	return i, nil
 }
+
+// ConnectionNamed returns the id of the connection that has the name as its id, or as the employer_ref of one that is not
+// removed. mirror.ErrNotFound.
+func (d *DB) ConnectionNamed(ctx context.Context, name string) (id string, err error) {
+	err = d.x.GetContext(ctx, &id, `
+		SELECT id
+		FROM connections
+		WHERE id = $1 OR employer_ref = $1 AND status <> 'removed'
+		ORDER BY id = $1 DESC
+		LIMIT 1`, name)
+	return id, wrap(ctx, "looking for a connection", err)
+}
