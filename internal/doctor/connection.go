@@ -52,9 +52,9 @@ func freshness(check string, v mirror.View) Finding {
 	case mirror.StatusPaused:
 		return warning(check, name+" is paused: nothing is read", "resume it when it is to be fresh again")
 	case mirror.StatusUnauthorized:
-		return failed(check, name+": "+v.StatusReason, "the employer makes a new key in Ashby; enter it with `ashbridge connections rotate-key`")
+		return failed(check, name+": "+v.StatusReason, "the employer makes a new key in Ashby; enter it with `ashbridge connections rotate-key "+v.ID+"`")
 	case mirror.StatusDegraded:
-		return warning(check, name+" is degraded: "+v.StatusReason, "GET /v1/connections/{id} says what to do under action")
+		return warning(check, name+" is degraded: "+v.StatusReason, "`ashbridge connections show "+v.ID+"` says what to do")
 	case mirror.StatusActive:
 	}
 	if v.Sync.LastVerifiedAt == nil {
@@ -99,7 +99,7 @@ func (d *doctor) key(ctx context.Context, client *ashby.Client, v mirror.View) F
 	report, postings, err := prober.Probe(ctx, "", v.Modules)
 	switch {
 	case errors.Is(err, ashby.ErrUnauthorized):
-		return failed(check, "Ashby does not take the key that ends with "+v.KeyLast4, "the employer makes a new one in Ashby; enter it with `ashbridge connections rotate-key`")
+		return failed(check, "Ashby does not take the key that ends with "+v.KeyLast4, "the employer makes a new one in Ashby; enter it with `ashbridge connections rotate-key "+v.ID+"`")
 	case err != nil:
 		return warning(check, "Ashby gave no usable answer: "+sentence(err), "try again; see the check of Ashby itself")
 	}
@@ -127,8 +127,8 @@ func (d *doctor) key(ctx context.Context, client *ashby.Client, v mirror.View) F
 // webhooks compares what is known of the settings with what there should be, and asks Ashby about those whose ids are known.
 func (d *doctor) webhooks(ctx context.Context, client *ashby.Client, v mirror.View) Finding {
 	const check = "connection: webhooks"
-	const repair = "POST /v1/connections/{id}/webhooks repairs what was made by API; else open the types in Ashby under Admin, Integrations, Webhooks " +
-		"and save them with the URLs that GET /v1/connections/{id} shows"
+	repair := "`ashbridge webhooks setup " + v.ID + "` repairs them where the key may write API Keys; else open the types in Ashby under Admin, Integrations, " +
+		"Webhooks and save them with the URLs that `ashbridge webhooks list " + v.ID + "` shows"
 	seen := map[string]mirror.WebhookSeen{}
 	for _, s := range v.Webhooks {
 		seen[s.Action] = s
@@ -158,7 +158,7 @@ func (d *doctor) webhooks(ctx context.Context, client *ashby.Client, v mirror.Vi
 	case len(elsewhere) > 0:
 		return warning(check, "sent to another address than ASHBRIDGE_PUBLIC_URL: "+strings.Join(elsewhere, ", "), repair)
 	case len(never) == len(types):
-		return warning(check, "none ever came: changes are found by the poll alone", "have them made with POST /v1/connections/{id}/webhooks, or by the employer")
+		return warning(check, "none ever came: changes are found by the poll alone", "have them made by `ashbridge webhooks setup "+v.ID+"`, or by the employer")
 	case len(never) > 0:
 		return warning(check, "never came: "+strings.Join(never, ", "), repair)
 	case len(unread) > 0:
@@ -185,7 +185,7 @@ func coverage(v mirror.View) Finding {
 		return ok(check, "no change was found yet that a webhook should have told")
 	case len(silent) > 0:
 		return warning(check, fmt.Sprintf("webhooks told %d of %d changes; silent at their last one: %s", sum.ByWebhook, sum.ByWebhook+sum.ByPoll, strings.Join(silent, ", ")),
-			"see that these types are enabled in Ashby under Admin, Integrations, Webhooks, with the URLs that GET /v1/connections/{id} shows")
+			"see that these types are enabled in Ashby under Admin, Integrations, Webhooks, with the URLs that `ashbridge webhooks list "+v.ID+"` shows")
 	}
 	return ok(check, "webhooks told %d of %d changes (%.0f %%)", sum.ByWebhook, sum.ByWebhook+sum.ByPoll, share*100)
 }

@@ -50,9 +50,9 @@ func (d Damaged) Advice() string {
 	case mirror.SealedSecrets:
 	}
 	if d.What == seal.KindAPIKey {
-		return "give the connection its API key again: PATCH /v1/connections/" + d.Of
+		return "enter the connection's API key again: `ashbridge connections rotate-key " + d.Of + "`"
 	}
-	return "give the connection another webhook secret: PATCH /v1/connections/" + d.Of
+	return "give the connection another webhook secret: PATCH /v1/connections/" + d.Of + " with rotate_webhook_secret"
 }
 
 func (r *Rotator) report() Report {
