@@ -40,11 +40,16 @@ type Damaged struct {
 	Key seal.KeyID `json:"key"`
 }
 
-// Advice says what can be done.
+// Advice says what can be done. A secret that is rotated is accepted beside the new one for a while, and must open; hence
+// twice.
 func (d Damaged) Advice() string {
+	times := ""
+	if !strings.Contains(d.What, "previous") {
+		times = ", twice"
+	}
 	switch d.Place {
 	case mirror.SealedEndpoints:
-		return "rotate the endpoint's secret: POST /v1/endpoints/" + d.Of + "/rotate"
+		return "rotate the endpoint's secret: POST /v1/endpoints/" + d.Of + "/rotate" + times
 	case mirror.SealedRecords:
 		return "take the module away from the connection and add it again: the record is read from Ashby anew"
 	case mirror.SealedSecrets:
@@ -52,7 +57,7 @@ func (d Damaged) Advice() string {
 	if d.What == seal.KindAPIKey {
 		return "enter the connection's API key again: `ashbridge connections rotate-key " + d.Of + "`"
 	}
-	return "give the connection another webhook secret: PATCH /v1/connections/" + d.Of + " with rotate_webhook_secret"
+	return "give the connection another webhook secret: PATCH /v1/connections/" + d.Of + " with rotate_webhook_secret" + times
 }
 
 func (r *Rotator) report() Report {
