@@ -34,7 +34,8 @@ func newKeysRotate() *cobra.Command {
 			"was broken off is taken up by the next one. Old keys stay in the file, for opening, until --retire removes them.\n\n" +
 			"Services take a changed file within seconds. Where they have copies of it, on other hosts, the command says which ones it\n" +
 			"waits for: copy the file to them and call again, until nothing is waited for. A container that has the file mounted by\n" +
-			"itself, not its folder, sees the change when it is restarted; restart them one after another.\n\n" +
+			"itself, not its folder, sees the change when it is restarted; restart them one after another. Services of a version\n" +
+			"before this command are not known to it: upgrade them first.\n\n" +
 			"A backup of the database from before needs the keyset file from before: keep that with it. Beside `ashbridge up` no\n" +
 			"setting is needed.",
 		Args: cobra.NoArgs,
