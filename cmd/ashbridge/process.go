@@ -88,6 +88,9 @@ func openProcess(ctx context.Context, cfg config.Config, log *slog.Logger, servi
 	if err := p.open(ctx, service); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
+	if err := p.holdKeys(ctx, service); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
 	return p, nil
 }
 
@@ -109,9 +112,6 @@ func (p *process) open(ctx context.Context, service string) error {
 	p.DB = db
 	p.closeLater("the database", db.Close)
 	if err := db.CheckSchema(ctx); err != nil {
-		return err
-	}
-	if err := p.holdKeys(ctx, service); err != nil {
 		return err
 	}
 	return p.openBus(ctx, bus.Options{
