@@ -50,7 +50,7 @@ func (d *doctor) database(ctx context.Context, keys *seal.Keyset) []Finding {
 	if err := db.CheckSchema(asking); err != nil {
 		return append(all, migrations(err))
 	}
-	all = append(all, ok("migrations", "the tables are those of this version"))
+	all = append(all, ok("migrations", "the tables fit this version"))
 	all = append(all, d.secrets(asking, db, keys), d.processes(asking, db, keys))
 	if d.Connection != "" {
 		all = append(all, d.connection(ctx, db, keys)...)
