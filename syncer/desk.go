@@ -39,9 +39,11 @@ type desk struct {
 	// refreshing counts the hints on single objects that are in work or wait for it.
 	refreshing int
 	askedPoll  time.Time // when a poll was asked for out of turn
-	sealed     mirror.Sealed
-	client     AshbyClient
-	synced     bool // the first synchronisation is known to be over
+	// client is kept with its pace where the same key is sealed anew.
+	sealed mirror.Sealed
+	key    ashby.Secret
+	client AshbyClient
+	synced bool // the first synchronisation is known to be over
 
 	// applying is held from the comparison of an answer with what is stored until the difference is committed.
 	applying sync.Mutex
@@ -110,7 +112,7 @@ func (d *desk) rest() {
 func (d *desk) forgettable() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.client, d.sealed = nil, nil
+	d.client, d.key, d.sealed = nil, "", nil
 	for t, f := range d.failures {
 		counts := f.count > 0 && (t.isPoll() || time.Since(f.at) < failureMemory)
 		if !counts && time.Now().After(f.until) {
@@ -150,11 +152,14 @@ func (d *desk) open(ctx context.Context, t *tally) (access, error) {
 		if err != nil {
 			return access{tally: t}, fmt.Errorf("opening the sealed key: %w", err)
 		}
-		client, err := d.s.opts.NewClient(key)
-		if err != nil {
-			return access{tally: t}, fmt.Errorf("making the client: %w", err)
+		if d.client == nil || d.key != key {
+			client, err := d.s.opts.NewClient(key)
+			if err != nil {
+				return access{tally: t}, fmt.Errorf("making the client: %w", err)
+			}
+			d.client, d.key = client, key
 		}
-		d.client, d.sealed = client, slices.Clone(sealed)
+		d.sealed = slices.Clone(sealed)
 	}
 	return access{connection: c, sealed: d.sealed, client: d.client, tally: t}, nil
 }

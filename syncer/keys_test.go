@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -198,4 +199,43 @@ func desks(s *Syncer) (n int) {
 		p.mu.Unlock()
 	}
 	return n
+}
+
+// sealings opens what was sealed with one key or another: the key's name stands before the colon.
+type sealings struct{ plainSealer }
+
+func (s sealings) Open(sealed mirror.Sealed, connection, kind string) (ashby.Secret, error) {
+	_, plain, isSealed := strings.Cut(string(sealed), ":")
+	if !isSealed {
+		plain = string(sealed)
+	}
+	return s.plainSealer.Open(mirror.Sealed(plain), connection, kind)
+}
+
+// TestKeySealedAnewKeepsItsClient: with another client, the key's pace at Ashby would begin anew.
+func TestKeySealedAnewKeepsItsClient(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		made := map[string]int{}
+		b := setup(t, func(o *Options) {
+			plain := o.NewClient
+			o.Seal = sealings{}
+			o.NewClient = func(key ashby.Secret) (AshbyClient, error) {
+				made[key.Reveal()]++
+				return plain(key)
+			}
+		})
+		b.connect(conn, "key")
+		b.pass(3 * time.Second)
+		// A poll between them, so that the desk is not forgotten.
+		for _, sealed := range []string{"k2:key", "k3:key", "k3:other"} {
+			b.with(conn, func(a *account) { a.sealed = mirror.Sealed(sealed) })
+			b.pollNow()
+		}
+		if made["key"] != 1 || made["other"] != 1 {
+			t.Errorf("clients made: %v", made)
+		}
+		if b.count("polls_total", "ok") != 4 {
+			t.Error("not every poll succeeded")
+		}
+	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/config"
+	"github.com/bebitcoiner/ashbridge/internal/telemetry"
 )
 
 func newEvents() *cobra.Command {
@@ -22,10 +23,16 @@ func openReader(ctx context.Context, cfg config.Config, log *slog.Logger, name s
 	})
 }
 
-// loadQuietly reads the configuration; of what is logged, only warnings are shown unless more was asked for.
+// loadQuietly reads the configuration of a command that works on the services' servers, those of `ashbridge up` too. Of what
+// is logged, only warnings are shown unless more was asked for.
 func loadQuietly(cmd *cobra.Command, needs config.Needs) (config.Config, *slog.Logger, error) {
 	if err := quietByDefault(cmd); err != nil {
 		return config.Config{}, nil, err
 	}
-	return loadConfig(cmd, needs, cmd.ErrOrStderr())
+	cfg, err := config.LoadBeside(config.Environ(), cmd.Flags(), needs)
+	if err != nil {
+		return config.Config{}, nil, err
+	}
+	log, err := telemetry.NewLogger(cfg.LogLevel, cfg.LogFormat, cmd.ErrOrStderr())
+	return cfg, log, err
 }

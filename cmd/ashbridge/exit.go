@@ -12,6 +12,7 @@ import (
 
 	"github.com/bebitcoiner/ashbridge/internal/apiclient"
 	"github.com/bebitcoiner/ashbridge/internal/config"
+	"github.com/bebitcoiner/ashbridge/internal/rotation"
 )
 
 // How a command ends.
@@ -32,11 +33,11 @@ var exitCodes = []struct {
 	means string
 }{
 	{exitDone, "done; services: stopped as they were asked to"},
-	{exitFailed, "failed, or what was compared differs"},
+	{exitFailed, "failed, or what was compared or checked is not as it should be"},
 	{exitUsage, "wrong usage or configuration: a flag, an argument, a variable, a value that the gateway does not take"},
 	{exitRefused, "refused: the API token is missing, wrong, expired, or its role may not do this"},
 	{exitNotFound, "there is nothing with this id, or not any more"},
-	{exitNotNow, "not possible as things are: a conflict, or a key that Ashby refuses or that lacks a permission"},
+	{exitNotNow, "not possible as things are: a conflict, a key that Ashby refuses or that lacks a permission, or a service that lacks the present keyset"},
 	{exitUnreached, "the gateway, or Ashby behind it, is not reached or busy: try again"},
 	{exitInterrupted, "interrupted before it was done"},
 }
@@ -103,6 +104,9 @@ func exitCode(ctx context.Context, err error) int {
 	}
 	if errors.Is(err, apiclient.ErrUnreachable) {
 		return exitUnreached
+	}
+	if errors.Is(err, rotation.ErrWaiting) || errors.Is(err, rotation.ErrBusy) || errors.Is(err, rotation.ErrUnfinished) {
+		return exitNotNow
 	}
 	return exitFailed
 }

@@ -13,8 +13,8 @@ import (
 )
 
 func newKeys() *cobra.Command {
-	keys := group("keys", "Make the keys that seal secrets and let job boards in")
-	keys.AddCommand(newKeysIssuer())
+	keys := group("keys", "Make and rotate the keys that seal secrets and let job boards in")
+	keys.AddCommand(newKeysIssuer(), newKeysInit(), newKeysRotate())
 	keys.AddCommand(&cobra.Command{
 		Use:   "create FILE",
 		Short: "Make a keyset file, for ASHBRIDGE_KEYSET_FILE of gateway, syncer and notifier",

@@ -34,7 +34,9 @@ const connectPatience = 30 * time.Second
 type process struct {
 	app.Parts
 	service string
-	closers []func() error
+	// keyholder is nil where there is no keyset.
+	keyholder *app.Keyholder
+	closers   []func() error
 }
 
 // closeLater registers what undoes a step, by name.
@@ -91,6 +93,9 @@ func openProcess(ctx context.Context, cfg config.Config, log *slog.Logger, servi
 	if err := p.open(ctx, service); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
+	if err := p.holdKeys(ctx, service); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
 	return p, nil
 }
 
@@ -120,6 +125,24 @@ func (p *process) open(ctx context.Context, service string) error {
 	})
 }
 
+// holdKeys says which keys this process has, before it seals or opens anything.
+func (p *process) holdKeys(ctx context.Context, service string) error {
+	if p.Keys == nil {
+		return nil
+	}
+	p.keyholder = app.NewKeyholder(p.Parts, service)
+	if err := p.keyholder.Enter(ctx); err != nil {
+		return err
+	}
+	p.closeLater("the keyset", func() error {
+		if err := p.keyholder.Leave(ctx); err != nil { // it is forgotten in any case, later
+			p.Log.WarnContext(ctx, "keys of this process not let go", "error", err)
+		}
+		return nil
+	})
+	return nil
+}
+
 func (p *process) openBus(ctx context.Context, o bus.Options) error {
 	o.MaxBytesJobs = int64(p.Config.JobsMaxGiB) << 30
 	b, err := bus.Connect(ctx, o)
@@ -140,6 +163,9 @@ var errStopping = errors.New("the process is stopping")
 // supervise runs the parts and the admin listener. The first to fail ends all of them and the process. The listener goes on
 // until the last part has ended, and says that the process is not ready any more.
 func (p *process) supervise(ctx context.Context, ready []telemetry.Check, parts ...runner) error {
+	if p.keyholder != nil {
+		parts = append(parts, p.keyholder.Run)
+	}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	ready = append(ready, telemetry.Check{Name: "running", Run: func(context.Context) error {

@@ -20,6 +20,7 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/app"
 	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/config"
+	"github.com/bebitcoiner/ashbridge/internal/durable"
 	"github.com/bebitcoiner/ashbridge/internal/local"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 	"github.com/bebitcoiner/ashbridge/internal/postgres"
@@ -129,6 +130,9 @@ func (u *upProcess) openPostgres(ctx context.Context) error {
 		})
 		u.postgres = pg
 		url = pg.URL()
+		if err := u.leaveAddress(config.DatabaseURLName, url); err != nil {
+			return err
+		}
 	}
 	db, err := app.OpenDatabase(ctx, postgres.Options{
 		URL: url, ApplicationName: "ashbridge up", MaxConns: u.Config.DatabaseMaxConns,
@@ -166,6 +170,19 @@ func (u *upProcess) openNATS(ctx context.Context) error {
 	return nil
 }
 
+// leaveAddress keeps the address of a server of this process where commands find it, with its password, as long as it runs.
+func (u *upProcess) leaveAddress(name, address string) error {
+	path := filepath.Join(u.Config.DataDir, name)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("removing the address of the last run: %w", err)
+	}
+	if err := durable.Create(path, []byte(address+"\n")); err != nil {
+		return fmt.Errorf("keeping an address: %w", err)
+	}
+	u.closeLater(name, func() error { return os.Remove(path) })
+	return nil
+}
+
 // startNATS runs a server that asks who connects, and connects as its administrator, since this process is all services.
 func (u *upProcess) startNATS(o *bus.Options) error {
 	secrets, err := loadOrMakeNATSSecrets(filepath.Join(u.Config.DataDir, "nats-accounts.json"))
@@ -193,6 +210,9 @@ func (u *upProcess) startNATS(o *bus.Options) error {
 	if o.URL, err = accounts.WithCredentials(server.URL(), natsconf.UserAdmin); err != nil {
 		return err
 	}
+	if err := u.leaveAddress(config.NATSURLName, o.URL); err != nil {
+		return err
+	}
 	file := filepath.Join(u.Config.DataDir, "nats-admin")
 	if err := keepAdminArguments(file, server.URL(), accounts.Passwords[natsconf.UserAdmin]); err != nil {
 		return err
@@ -206,14 +226,17 @@ func (u *upProcess) startNATS(o *bus.Options) error {
 }
 
 // openSecrets loads the keyset and the admin token, and makes what is missing in the data folder.
-func (u *upProcess) openSecrets(context.Context) error {
+func (u *upProcess) openSecrets(ctx context.Context) error {
 	var err error
 	if u.Config.KeysetFile != "" {
 		u.Keys, err = seal.Load(u.Config.KeysetFile)
 	} else {
-		u.Keys, err = seal.LoadOrCreate(filepath.Join(u.Config.DataDir, "keyset.json"))
+		u.Keys, err = seal.LoadOrCreate(filepath.Join(u.Config.DataDir, config.KeysetName))
 	}
-	if err != nil || u.Config.AdminToken != "" {
+	if err != nil {
+		return err
+	}
+	if err := u.holdKeys(ctx, "up"); err != nil || u.Config.AdminToken != "" {
 		return err
 	}
 	path := filepath.Join(u.Config.DataDir, "admin-token")

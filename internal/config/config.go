@@ -90,4 +90,7 @@ const (
 	EventsVerify = NeedDatabaseURL | NeedNATSURL
 	// Client is what a command needs that asks the gateway.
 	Client = NeedToken
+
+	KeysRotate = NeedDatabaseURL | NeedKeyset
+	Doctor     = NeedDatabaseURL | NeedNATSURL | NeedKeyset
 )

@@ -74,17 +74,27 @@ func IsSetting(f *pflag.Flag) bool { return f.Annotations[ofSetting] != nil }
 // Load reads the variables of environ and the flags that were given, which win over variables; flags may be nil. The
 // error is of type Faults and lists everything that is wrong, also what needs asks for and nobody gave.
 func Load(environ map[string]string, flags *pflag.FlagSet, needs Needs) (Config, error) {
-	in := newInput(environ, flags)
-	in.resolveFiles()
-	cfg, err := env.ParseAsWithOptions[Config](env.Options{Prefix: Prefix, Environment: in.values})
-	in.translate(err)
-	cfg.DataDir = cmp.Or(cfg.DataDir, defaultDataDir(environ, os.Getuid()))
-	cfg.judge(in)
-	cfg.judgeNeeds(in, needs)
+	return newInput(environ, flags).load(needs)
+}
+
+// load parses what was given, and judges it.
+func (in *input) load(needs Needs) (Config, error) {
+	cfg := in.parse(needs)
 	if len(in.faults) > 0 {
 		return Config{}, Faults(in.faults)
 	}
 	return cfg, nil
+}
+
+// parse returns what could be read; in has the faults.
+func (in *input) parse(needs Needs) Config {
+	in.resolveFiles()
+	cfg, err := env.ParseAsWithOptions[Config](env.Options{Prefix: Prefix, Environment: in.values})
+	in.translate(err)
+	cfg.DataDir = cmp.Or(cfg.DataDir, in.defaultDataDir)
+	cfg.judge(in)
+	cfg.judgeNeeds(in, needs)
+	return cfg
 }
 
 // setting is one field of Config.
@@ -125,11 +135,16 @@ type input struct {
 	names  map[string]string // full name of a variable: what the user called it
 	failed map[string]bool   // keys of settings whose value could not be read
 	faults []string
+
+	defaultDataDir string
 }
 
 // newInput merges variables and flags, and finds variables that nobody knows.
 func newInput(environ map[string]string, flags *pflag.FlagSet) *input {
-	in := &input{values: map[string]string{}, names: map[string]string{}, failed: map[string]bool{}}
+	in := &input{
+		values: map[string]string{}, names: map[string]string{}, failed: map[string]bool{},
+		defaultDataDir: defaultDataDir(environ, os.Getuid()),
+	}
 	known := map[string]bool{}
 	for _, s := range settings() {
 		known[Prefix+s.key] = true

@@ -149,12 +149,7 @@ func (d *DB) Ping(ctx context.Context) error {
 
 // checkDurability refuses a server whose commits a power cut can take back: a webhook answered 200 is one such commit.
 func (d *DB) checkDurability(ctx context.Context) error {
-	var unsafe []string
-	err := d.x.SelectContext(ctx, &unsafe, `
-		SELECT name
-		FROM pg_settings
-		WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'
-		ORDER BY name`)
+	unsafe, err := d.unsafeSettings(ctx)
 	if err != nil {
 		return wrap(ctx, "connecting to the database", err)
 	}
@@ -166,4 +161,14 @@ func (d *DB) checkDurability(ctx context.Context) error {
 	}
 	d.opts.Logger.WarnContext(ctx, "the database may lose committed data", "settings_off", unsafe)
 	return nil
+}
+
+// unsafeSettings are those that are off and must be on.
+func (d *DB) unsafeSettings(ctx context.Context) (unsafe []string, err error) {
+	err = d.x.SelectContext(ctx, &unsafe, `
+		SELECT name
+		FROM pg_settings
+		WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'
+		ORDER BY name`)
+	return unsafe, err
 }

@@ -8,65 +8,52 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // readPrivate reads a file that only its owner may read. The mode is taken from the open file, so that it cannot be
 // exchanged in between.
-func readPrivate(path string) ([]byte, error) {
+func readPrivate(path string) ([]byte, version, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w at %s: name the file that was made for this installation, or let `ashbridge up` make one",
+		return nil, version{}, fmt.Errorf("%w at %s: name the file that was made for this installation, or let `ashbridge up` make one",
 			ErrNoKeyset, path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the keyset: %w", err)
+		return nil, version{}, fmt.Errorf("reading the keyset: %w", err)
 	}
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("reading the keyset: %w", err)
+		return nil, version{}, fmt.Errorf("reading the keyset: %w", err)
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxFileSize {
-		return nil, fmt.Errorf("reading the keyset %s: %w: it is not a file of a keyset's size", path, ErrMalformed)
+		return nil, version{}, fmt.Errorf("reading the keyset %s: %w: it is not a file of a keyset's size", path, ErrMalformed)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("reading the keyset %s: %w (mode %04o): run `chmod 600 %s`, and replace its keys if "+
+		return nil, version{}, fmt.Errorf("reading the keyset %s: %w (mode %04o): run `chmod 600 %s`, and replace its keys if "+
 			"others may have read them", path, ErrInsecure, mode, path)
 	}
 	data, err := io.ReadAll(f)
 	if err != nil {
-		return nil, fmt.Errorf("reading the keyset: %w", err)
+		return nil, version{}, fmt.Errorf("reading the keyset: %w", err)
 	}
-	return data, nil
+	return data, versionOf(info), nil
 }
 
-// writeTemporary writes data durably to a new file beside path, mode 0600, and returns its name.
-func writeTemporary(path string, data []byte) (name string, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		if err = errors.Join(err, f.Close()); err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if err := f.Chmod(0o600); err != nil {
-		return "", err
-	}
-	if _, err := f.Write(data); err != nil {
-		return "", err
-	}
-	return f.Name(), f.Sync()
+// version tells one content of the file from the next.
+type version struct {
+	inode    uint64
+	size     int64
+	modified time.Time
 }
 
-// syncDir makes the names in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
+func versionOf(info fs.FileInfo) version {
+	v := version{size: info.Size(), modified: info.ModTime()}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		v.inode = stat.Ino
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return v
 }
 
 // lockRotation keeps other rotations of the same file out until unlock is called.

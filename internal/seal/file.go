@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
@@ -15,6 +13,8 @@ import (
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/prf"
 	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"github.com/bebitcoiner/ashbridge/internal/durable"
 )
 
 // fileVersion is the version of the file's shape.
@@ -42,16 +42,12 @@ type keys struct {
 // Load reads the keyset at path. It returns ErrNoKeyset when there is none, ErrInsecure when the file's mode lets
 // others in and ErrMalformed when it is not a keyset; each message says what to do.
 func Load(path string) (*Keyset, error) {
-	data, err := readPrivate(path)
+	loaded, seen, err := read(path)
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := parse(data)
-	if err != nil {
-		return nil, fmt.Errorf("reading the keyset %s: %w", path, err)
-	}
 	k := &Keyset{path: path}
-	k.keys.Store(parsed)
+	k.take(loaded, seen)
 	return k, nil
 }
 
@@ -66,24 +62,16 @@ func Create(path string) (*Keyset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a keyset: %w", err)
 	}
-	// The file appears under its name only when it is whole: a link refuses an existing name as O_EXCL does, and a
-	// crash in the middle leaves no half keyset behind that would block the next start.
-	temporary, err := writeTemporary(path, data)
-	if err != nil {
-		return nil, fmt.Errorf("creating the keyset %s: %w", path, err)
-	}
-	defer func() { _ = os.Remove(temporary) }()
-	if err := os.Link(temporary, path); errors.Is(err, fs.ErrExist) {
+	err = durable.Create(path, data)
+	if errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("creating the keyset %s: %w; it is never overwritten, since every secret sealed with it "+
 			"would be lost", path, ErrExists)
-	} else if err != nil {
+	}
+	if err != nil {
 		return nil, fmt.Errorf("creating the keyset: %w", err)
 	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
-		return nil, fmt.Errorf("creating the keyset %s: %w", path, err)
-	}
 	k := &Keyset{path: path}
-	k.keys.Store(made)
+	k.take(made, version{})
 	return k, nil
 }
 
@@ -101,43 +89,17 @@ func LoadOrCreate(path string) (*Keyset, error) {
 	return k, err
 }
 
-// Rotate adds a fresh key to the file and seals with it from now on; everything sealed before still opens. The new file
-// replaces the old one at once or not at all. Other processes seal with the old key until they load the file again, and
-// until then cannot open what this one seals: rotate, let them load, then seal anew.
-func (k *Keyset) Rotate() error {
-	unlock, err := lockRotation(k.path)
+// read reads the keys in a file, and which version of the file that was.
+func read(path string) (*keys, version, error) {
+	data, seen, err := readPrivate(path)
 	if err != nil {
-		return err
+		return nil, version{}, err
 	}
-	defer unlock()
-	// The file is read again, since another process may have rotated it after this one loaded it.
-	data, err := readPrivate(k.path)
+	parsed, err := parse(data)
 	if err != nil {
-		return err
+		return nil, version{}, fmt.Errorf("reading the keyset %s: %w", path, err)
 	}
-	current, err := parse(data)
-	if err != nil {
-		return fmt.Errorf("rotating the keyset %s: %w", k.path, err)
-	}
-	rotated, err := current.rotated()
-	if err != nil {
-		return fmt.Errorf("rotating the keyset %s: %w", k.path, err)
-	}
-	if data, err = rotated.marshal(); err != nil {
-		return fmt.Errorf("rotating the keyset %s: %w", k.path, err)
-	}
-	temporary, err := writeTemporary(k.path, data)
-	if err != nil {
-		return fmt.Errorf("rotating the keyset %s: %w", k.path, err)
-	}
-	if err := os.Rename(temporary, k.path); err != nil {
-		return errors.Join(fmt.Errorf("rotating the keyset: %w", err), os.Remove(temporary))
-	}
-	if err := syncDir(filepath.Dir(k.path)); err != nil {
-		return fmt.Errorf("rotating the keyset %s: %w", k.path, err)
-	}
-	k.keys.Store(rotated)
-	return nil
+	return parsed, seen, nil
 }
 
 // generate makes fresh keys.
@@ -151,23 +113,6 @@ func generate() (*keys, error) {
 		return nil, err
 	}
 	return assemble(time.Now().UTC().Truncate(time.Second), sealing, fingerprint)
-}
-
-// rotated are the keys with a fresh primary key for sealing.
-func (k *keys) rotated() (*keys, error) {
-	manager := keyset.NewManagerFromHandle(k.sealing)
-	id, err := manager.Add(aead.AES256GCMKeyTemplate())
-	if err != nil {
-		return nil, err
-	}
-	if err := manager.SetPrimary(id); err != nil {
-		return nil, err
-	}
-	sealing, err := manager.Handle()
-	if err != nil {
-		return nil, err
-	}
-	return assemble(k.createdAt, sealing, k.fingerprint)
 }
 
 // assemble makes the keys usable, and tries the fingerprint key so that Fingerprint cannot fail later.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/bebitcoiner/ashbridge/ashby"
@@ -39,10 +40,19 @@ var (
 	ErrRefused = errors.New("sealed secret does not open")
 )
 
-// Keyset seals and opens secrets. It is safe for concurrent use and prints as "[keyset]".
+// Keyset seals and opens secrets. It is safe for concurrent use and prints as "[keyset]". It follows its file: where that
+// was changed, by a rotation here or by a copy from another host, the new keys are used within seconds, or at once where
+// something does not open with those in memory.
 type Keyset struct {
 	path string
 	keys atomic.Pointer[keys]
+	// checked is when the file was last looked at, in nanoseconds since 1970: a process that was paused looks again.
+	checked atomic.Int64
+
+	mu sync.Mutex
+	// seen is the version of the file that was last taken, or refused with fault.
+	seen  version
+	fault error
 }
 
 // Seal encrypts a secret of a connection. Two seals of one secret differ; use Fingerprint to compare.
@@ -51,7 +61,7 @@ func (k *Keyset) Seal(plain ashby.Secret, connection, kind string) (mirror.Seale
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := k.keys.Load().aead.Encrypt([]byte(plain.Reveal()), bound)
+	sealed, err := k.current().aead.Encrypt([]byte(plain.Reveal()), bound)
 	if err != nil {
 		return nil, fmt.Errorf("sealing a secret of kind %s: %w", kind, err)
 	}
@@ -60,13 +70,20 @@ func (k *Keyset) Seal(plain ashby.Secret, connection, kind string) (mirror.Seale
 
 // Open decrypts what Seal made for the same connection and kind, with any key of the keyset; else it returns
 // ErrRefused.
+//
+// What does not open may have been sealed with a key that was added to the file since: it is looked at again.
 func (k *Keyset) Open(sealed mirror.Sealed, connection, kind string) (ashby.Secret, error) {
 	bound, err := associatedData(connection, kind)
 	if err != nil {
 		return "", err
 	}
 	// Tink's error says no more than that no key fitted.
-	plain, err := k.keys.Load().aead.Decrypt(sealed, bound)
+	plain, err := k.current().aead.Decrypt(sealed, bound)
+	if id, known := SealedWith(sealed); err != nil && known && !k.keys.Load().has(id) {
+		if changed, _ := k.Refresh(); changed {
+			plain, err = k.keys.Load().aead.Decrypt(sealed, bound)
+		}
+	}
 	if err != nil {
 		return "", fmt.Errorf("opening a secret of kind %s of connection %s: %w", kind, connection, ErrRefused)
 	}

