@@ -72,6 +72,7 @@ func newSim() *cobra.Command {
 	f.StringVar(&o.webhookSecret, "webhook-secret", "", "secret that signs the webhooks")
 	f.StringArrayVar(&o.faults, "fault", nil, "fault to switch on, as name[@page][:method][:count]; repeatable")
 	f.BoolVar(&o.listFaults, "list-faults", false, "print the names of all faults, and end")
+	cmd.AddCommand(newSimConnect())
 	return cmd
 }
 

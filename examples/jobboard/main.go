@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -33,7 +34,7 @@ func main() {
 
 // config is what the flags and variables say.
 type config struct {
-	addr, natsURL, user, password, passwordFile, databaseURL, name, publicURL string
+	addr, natsURL, user, password, passwordFile, subscriberFile, databaseURL, name, publicURL string
 }
 
 // run runs the board until ctx ends.
@@ -87,6 +88,7 @@ func parse(args []string, getenv func(string) string, errOut io.Writer) (config,
 			"directly, as the user in --nats-url"},
 		{&c.password, "password", "", "the subscriber's `password`; others on this machine see it, so rather use --password-file"},
 		{&c.passwordFile, "password-file", "", "`file` with the subscriber's password"},
+		{&c.subscriberFile, "subscriber-file", "", "`file` with the answer to POST /v1/subscribers, for the subscriber's url, user and password at once"},
 		{&c.databaseURL, "database-url", "", "Postgres `URL` to keep the jobs in; in memory without it"},
 		{&c.name, "name", "Openings", "the board's `name`"},
 		{&c.publicURL, "public-url", "", "the board's public `URL`, for canonical links"},
@@ -103,6 +105,9 @@ func parse(args []string, getenv func(string) string, errOut io.Writer) (config,
 	if f.NArg() > 0 {
 		return config{}, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
+	if c.subscriberFile != "" {
+		return c, c.readSubscriber()
+	}
 	if c.passwordFile != "" {
 		raw, err := os.ReadFile(c.passwordFile)
 		if err != nil {
@@ -111,4 +116,18 @@ func parse(args []string, getenv func(string) string, errOut io.Writer) (config,
 		c.password = strings.TrimSpace(string(raw))
 	}
 	return c, nil
+}
+
+// readSubscriber takes what the answer says.
+func (c *config) readSubscriber() error {
+	raw, err := os.ReadFile(c.subscriberFile)
+	if err != nil {
+		return fmt.Errorf("reading the subscriber: %w", err)
+	}
+	var answer struct{ URL, User, Password string }
+	if json.Unmarshal(raw, &answer) != nil || answer.URL == "" || answer.User == "" || answer.Password == "" {
+		return fmt.Errorf("%s is not the answer to POST /v1/subscribers, with url, user and password", c.subscriberFile)
+	}
+	c.natsURL, c.user, c.password = answer.URL, answer.User, answer.Password
+	return nil
 }

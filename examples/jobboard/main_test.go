@@ -90,6 +90,25 @@ func TestFlagsWinOverVariables(t *testing.T) {
 	}
 }
 
+func TestTheAnswerToASubscriptionIsEnough(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "subscriber.json")
+	answer := `{"id": "sub_1", "url": "nats://n:1", "user": "sub_1-1", "password": "secret", "consumer": "sub_1-1"}`
+	if err := os.WriteFile(file, []byte(answer), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := parse(nil, variables(map[string]string{"JOBBOARD_SUBSCRIBER_FILE": file}), io.Discard)
+	if err != nil || c.natsURL != "nats://n:1" || c.user != "sub_1-1" || c.password != "secret" {
+		t.Errorf("%+v %v", c, err)
+	}
+	if err := os.WriteFile(file, []byte(`{"error": "no"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parse([]string{"--subscriber-file", file}, variables(nil), io.Discard); err == nil || !strings.Contains(err.Error(), "is not the answer") {
+		t.Errorf("of another file: %v", err)
+	}
+}
+
 func TestWhatIsWrongIsSaid(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -100,6 +119,7 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 	for want, args := range map[string][]string{
 		"--addr names another": {"--addr", taken.Addr().String()},
 		"reading the password": {"--password-file", "/nowhere/at/all"},
+		"reading the subscr":   {"--subscriber-file", "/nowhere/at/all"},
 		"unexpected argument":  {"up"},
 		"not defined":          {"--colour", "red"},
 		"board's database":     {"--database-url", "postgres://127.0.0.1:1/none?sslmode=disable"},

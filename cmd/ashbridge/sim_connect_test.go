@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestTheKeyIsThatOfTheSimulator(t *testing.T) {
+	t.Parallel()
+	sim, _, key, err := newSimulation(simOptions{organization: "acme", postings: 2, seed: 7}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sim.Close)
+	if got := simulatedKey(simConnectOptions{organization: "acme", seed: 7}); got.Reveal() != key {
+		t.Errorf("the key is %q, the simulator's %q", got.Reveal(), key)
+	}
+}
+
+func TestSimConnect(t *testing.T) {
+	t.Parallel()
+	key := simulatedKey(simConnectOptions{organization: "northwind", seed: 1}).Reveal()
+	const subscriber = `{"id":"sub_1","name":"the demo's job board","url":"nats://n:1","user":"sub_1-1","password":"secret"}`
+	const connection = `{"id":"c1","employer_ref":"northwind","webhook_setup":{"urls":{"ping":"http://g/hooks"}}}`
+	for name, c := range map[string]struct {
+		connections, subscribers string
+		asked                    []string
+	}{
+		"for the first time": {
+			"", "",
+			[]string{
+				"GET /v1/connections",
+				"POST /v1/connections " + fmt.Sprintf(`{"api_key":%q,"employer_name":"northwind","employer_ref":"northwind"}`, key),
+				"POST /v1/connections/c1/webhooks {}",
+				"GET /v1/subscribers", `POST /v1/subscribers {"name":"the demo's job board"}`,
+			},
+		},
+		"again": {
+			connection, subscriber,
+			[]string{
+				"GET /v1/connections", "POST /v1/connections/c1/webhooks {}", "POST /v1/connections/c1/sync",
+				"GET /v1/subscribers", "POST /v1/subscribers/sub_1/rotate", `POST /v1/subscribers/sub_1/replay {"snapshot":true}`,
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked []string
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				what := r.Method + " " + r.URL.Path
+				answer := map[string]string{
+					"GET /v1/connections": `{"connections":[` + c.connections + `]}`, "POST /v1/connections": connection,
+					"GET /v1/subscribers": `{"subscribers":[` + c.subscribers + `]}`, "POST /v1/subscribers": subscriber,
+					"POST /v1/subscribers/sub_1/rotate": subscriber,
+				}[what]
+				if body, _ := io.ReadAll(r.Body); len(body) > 0 {
+					what += " " + string(body)
+				}
+				asked = append(asked, what)
+				if r.Header.Get("Authorization") != "Bearer token-of-16-characters" {
+					t.Error("without the token")
+				}
+				_, _ = io.WriteString(w, answer+" ")
+			}))
+			defer server.Close()
+			dir := t.TempDir()
+			token, board := filepath.Join(dir, "token"), filepath.Join(dir, "board.json")
+			if err := os.WriteFile(token, []byte("token-of-16-characters\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var out strings.Builder
+			root := newRoot(&out, &out)
+			root.SetArgs([]string{"sim", "connect", "--api", server.URL, "--admin-token-file", token, "--board", board})
+			if err := root.ExecuteContext(t.Context()); err != nil {
+				t.Fatalf("%v\n%s\n%q", err, out.String(), asked)
+			}
+			if !slices.Equal(asked, c.asked) {
+				t.Errorf("asked were %q", asked)
+			}
+			raw, err := os.ReadFile(board)
+			if err != nil || !strings.Contains(string(raw), `"password": "secret"`) {
+				t.Errorf("the board's file: %s %v", raw, err)
+			}
+			if info, err := os.Stat(board); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("the board's file: %v %v", info.Mode(), err)
+			}
+			if strings.Contains(out.String(), "secret") || strings.Contains(out.String(), key) {
+				t.Errorf("it printed a secret: %s", out.String())
+			}
+		})
+	}
+}
