@@ -7,10 +7,10 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race bench model lint fmt fuzz clean postgres compiler chromium prometheus
+.PHONY: help run up demo down smoke smoke-local build test race bench model lint fmt fuzz clean postgres compiler chromium prometheus dashboards
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## set everything up and run the demo: one employer, live job events (Ctrl-C stops it)
 	@[ -n "$$ASHBRIDGE_DATABASE_URL" ] || ops/install-postgres.sh
@@ -18,6 +18,21 @@ run: build ## set everything up and run the demo: one employer, live job events 
 
 build: ## build bin/ashbridge
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/ashbridge
+
+up: ## run it as containers for real Ashby: docker-compose.yml, with Grafana; makes the secrets
+	@ops/compose.sh up
+
+demo: ## the same with a simulated Ashby, an employer and a job board
+	@ops/compose.sh demo
+
+down: ## stop the containers; what they stored stays
+	@ops/compose.sh down
+
+smoke: ## bring the containers up with the demo, see that events flow, take them down
+	@ops/compose.sh smoke
+
+smoke-local: postgres prometheus ## the same services as plain processes: about 10 s
+	$(GO) test -count=1 -v -run '^TestSmoke$$' ./internal/smoke
 
 # Under the race detector these take as much processor time as all others together: `make race` runs them so, and CI does.
 LONG := ./syncer ./internal/e2e

@@ -120,6 +120,14 @@ func TestComposeFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for name := range demo {
+		if name != "COMPOSE_PROJECT_NAME" && !strings.Contains(content, "${"+name+":-") {
+			t.Errorf("%s sets %s, which the compose file does not ask for", compose.DemoEnv, name)
+		}
+	}
+	if demo["COMPOSE_PROJECT_NAME"] == "" || demo["SECRETS_DIR"] == "" {
+		t.Error("the demo has the volumes or secrets of others: their employers' keys would get to the simulator")
+	}
 	for name, environ := range map[string]map[string]string{
 		"as it is": {}, "demo": demo,
 		"for others": {

@@ -37,6 +37,7 @@ var (
 	simAddr      = flag.String("simulator", "127.0.0.1:8090", "with -containers: where the simulator is published")
 	boardAddr    = flag.String("board", "127.0.0.1:8070", "with -containers: where the board is published")
 	promAddr     = flag.String("prometheus", "127.0.0.1:9090", "with -containers: where Prometheus is published")
+	grafanaAddr  = flag.String("grafana", "127.0.0.1:3000", "with -containers: where Grafana is published")
 	secretsDir   = flag.String("secrets", "secrets", "with -containers: folder of the secrets, from the root of the repository")
 )
 
@@ -45,9 +46,10 @@ func TestMain(m *testing.M) { localtest.Main(m) }
 // target is a running system.
 type target struct {
 	t testing.TB
-	// gateway, simulator, board and prometheus are base addresses of HTTP, nats is host:port.
-	gateway, simulator, board, prometheus, nats string
-	token                                       string
+	// All are host:port; grafana is empty where there is none.
+	gateway, simulator, board, prometheus, grafana, nats string
+	// token is the gateway's, password that of Grafana's administrator.
+	token, password string
 	// replicas are how many of each service Prometheus is to find.
 	replicas map[string]int
 }
@@ -61,10 +63,14 @@ func TestSmoke(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := target{t: t, gateway: *gatewayAddr, simulator: *simAddr, board: *boardAddr, prometheus: *promAddr, nats: *natsAddr}
-	secrets := filepath.Join(root, *secretsDir)
+	secrets := *secretsDir
+	if !filepath.IsAbs(secrets) {
+		secrets = filepath.Join(root, secrets)
+	}
 	var m *machine
 	if *isContainers {
-		allContainersAreWell(ctx, t)
+		allContainersAreWell(ctx, t, root)
+		s.grafana = *grafanaAddr
 		m = &machine{places: &places{project: loadProject(ctx, t, root, secrets)}}
 	} else {
 		m = startMachine(ctx, t)
@@ -73,19 +79,23 @@ func TestSmoke(t *testing.T) {
 		s.gateway, s.simulator, s.board = first("gateway", "8080"), first("simulator", "8090"), first("board", "8070")
 		s.prometheus, s.nats = first("prometheus", "9090"), first("nats", "4222")
 	}
-	token, err := os.ReadFile(filepath.Join(secrets, "admin-token"))
-	if err != nil {
-		t.Fatal(err)
+	for name, into := range map[string]*string{"admin-token": &s.token, "grafana-password": &s.password} {
+		raw, err := os.ReadFile(filepath.Join(secrets, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		*into = strings.TrimSpace(string(raw))
 	}
-	s.token = strings.TrimSpace(string(token))
 	s.replicas = map[string]int{"gateway": m.replicas("gateway"), "syncer": m.replicas("syncer"), "notifier": m.replicas("notifier")}
 	s.run(ctx)
 }
 
 // allContainersAreWell asks the engine: each container runs and is healthy, or ended well.
-func allContainersAreWell(ctx context.Context, t testing.TB) {
+func allContainersAreWell(ctx context.Context, t testing.TB, root string) {
 	t.Helper()
-	out, err := exec.CommandContext(ctx, "docker", "compose", "ps", "--all", "--format", "json").Output()
+	cmd := exec.CommandContext(ctx, "docker", "compose", "--profile", "demo", "ps", "--all", "--format", "json")
+	cmd.Dir = root
+	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("asking for the containers: %v", err)
 	}
@@ -140,6 +150,9 @@ func (s *target) run(ctx context.Context) {
 		return err
 	})
 	s.scraped(ctx)
+	if s.grafana != "" {
+		s.shown(ctx)
+	}
 }
 
 // connection waits until the employer was read for the first time, and returns the connection's id.
@@ -279,6 +292,17 @@ func (s *target) scraped(ctx context.Context) {
 	}
 }
 
+// shown says whether Grafana has dashboards, and finds Prometheus.
+func (s *target) shown(ctx context.Context) {
+	s.t.Helper()
+	var found []struct{ Title string }
+	s.call(ctx, http.MethodGet, s.grafana, "/api/search?type=dash-db", nil, &found)
+	if len(found) == 0 {
+		s.t.Error("Grafana has no dashboards")
+	}
+	s.call(ctx, http.MethodGet, s.grafana, "/api/datasources/uid/prometheus/health", nil, nil)
+}
+
 // query asks Prometheus, and returns the values by the label service.
 func (s *target) query(ctx context.Context, expression string) (map[string]float64, error) {
 	var answer struct {
@@ -345,8 +369,11 @@ func (s *target) do(ctx context.Context, method, host, path string, body io.Read
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if host == s.gateway {
+	switch host {
+	case s.gateway:
 		req.Header.Set("Authorization", "Bearer "+s.token)
+	case s.grafana:
+		req.SetBasicAuth("admin", s.password)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
