@@ -175,8 +175,8 @@ func (m *machine) healthy(ctx context.Context) error {
 
 // health runs a container's health check.
 func (m *machine) health(ctx context.Context, b *box, run *process) error {
-	if err := run.ended(); err != nil {
-		m.t.Fatal(err)
+	if run.isOver() {
+		m.t.Fatalf("%s ended: %v", run.name, run.err)
 	}
 	test := b.service.HealthCheck.Test
 	if len(test) < 2 || test[0] != "CMD" {

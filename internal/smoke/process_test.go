@@ -3,9 +3,7 @@ package smoke
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os/exec"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -69,13 +67,11 @@ func (p *process) start() {
 
 // stop does what an engine does: it asks the process to end, and kills it after the grace period.
 func (p *process) stop() {
-	select {
-	case <-p.done:
+	if p.isOver() {
 		if p.err != nil {
 			p.t.Errorf("%s ended by itself: %v", p.name, p.err)
 		}
 		return
-	default:
 	}
 	_ = p.cmd.Process.Signal(p.stopSignal)
 	select {
@@ -103,13 +99,13 @@ func (p *process) complete(ctx context.Context) {
 	}
 }
 
-// ended says whether it ended, as an error.
-func (p *process) ended() error {
+// isOver says whether it ended.
+func (p *process) isOver() bool {
 	select {
 	case <-p.done:
-		return fmt.Errorf("%s ended: %v: %s", p.name, p.err, strings.TrimSpace(p.logs.tail()))
+		return true
 	default:
-		return nil
+		return false
 	}
 }
 

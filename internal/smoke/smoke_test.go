@@ -206,7 +206,9 @@ func (s *target) subscribe(ctx context.Context) <-chan jobfeed.Event {
 		if err := <-ended; err != nil {
 			s.t.Errorf("reading the feed: %v", err)
 		}
-		feed.Close()
+		if err := feed.Close(); err != nil {
+			s.t.Errorf("closing the feed: %v", err)
+		}
 	})
 	select {
 	case <-caughtUp:
