@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -67,7 +68,7 @@ func runSimConnect(cmd *cobra.Command, o simConnectOptions) error {
 	if o.board == "" {
 		return nil
 	}
-	s, err := subscribeBoard(ctx, c)
+	s, err := subscribeSimulated(ctx, c)
 	if err != nil {
 		return fmt.Errorf("making the board a subscriber: %w", err)
 	}
@@ -85,26 +86,47 @@ func simulatedKey(o simConnectOptions) ashby.Secret {
 	return ashby.Secret(sim.AddOrganization(o.organization, o.organization).AddKey(ashbytest.KeyOptions{}))
 }
 
+// simulatedConnection and simulatedBoard are what is needed of the documents of a connection and a subscriber.
+type simulatedConnection struct {
+	ID           string    `json:"id"`
+	EmployerRef  string    `json:"employer_ref"`
+	WebhookSetup *struct{} `json:"webhook_setup"`
+}
+
+type simulatedBoard struct {
+	ID       string `json:"id"`
+	Name     string `json:"name"`
+	URL      string `json:"url"`
+	User     string `json:"user"`
+	Password string `json:"password"`
+}
+
 // connectSimulated registers the organisation, or finds it from an earlier run and has it read again, and has the gateway
 // make its webhooks. It returns the connection's id.
 func connectSimulated(ctx context.Context, c *apiClient, o simConnectOptions) (id string, err error) {
-	conn, isKnown, err := knownConnection(ctx, c, o.organization)
-	if err != nil {
+	var page struct {
+		Connections []simulatedConnection `json:"connections"`
+	}
+	if err := c.call(ctx, http.MethodGet, "/v1/connections", nil, &page); err != nil {
 		return "", fmt.Errorf("looking for the employer: %w", err)
 	}
-	if !isKnown {
-		err = c.call(ctx, http.MethodPost, "/v1/connections", map[string]any{
-			"employer_ref": o.organization, "employer_name": o.organization, "api_key": simulatedKey(o).Reveal(),
-		}, &conn)
-		if err != nil {
-			return "", fmt.Errorf("registering the employer: %w", err)
-		}
+	// One that was removed has no webhook setup and does not count.
+	known := slices.IndexFunc(page.Connections, func(conn simulatedConnection) bool {
+		return conn.EmployerRef == o.organization && conn.WebhookSetup != nil
+	})
+	var conn simulatedConnection
+	if known >= 0 {
+		conn = page.Connections[known]
+	} else if err := c.call(ctx, http.MethodPost, "/v1/connections", map[string]any{
+		"employer_ref": o.organization, "employer_name": o.organization, "api_key": simulatedKey(o).Reveal(),
+	}, &conn); err != nil {
+		return "", fmt.Errorf("registering the employer: %w", err)
 	}
 	// A simulator that was started anew has forgotten them.
 	if err := c.call(ctx, http.MethodPost, "/v1/connections/"+conn.ID+"/webhooks", map[string]any{}, nil); err != nil {
 		return "", fmt.Errorf("making the webhooks: %w", err)
 	}
-	if isKnown {
+	if known >= 0 {
 		if err := c.call(ctx, http.MethodPost, "/v1/connections/"+conn.ID+"/sync", nil, nil); err != nil {
 			return "", fmt.Errorf("having the employer read again: %w", err)
 		}
@@ -112,9 +134,30 @@ func connectSimulated(ctx context.Context, c *apiClient, o simConnectOptions) (i
 	return conn.ID, nil
 }
 
+// subscribeSimulated makes the board a subscriber. That of an earlier run gets a new password, since the old one was shown
+// once, and a replay, since a board without a database has forgotten what it was told.
+func subscribeSimulated(ctx context.Context, c *apiClient) (s simulatedBoard, err error) {
+	var page struct {
+		Subscribers []simulatedBoard `json:"subscribers"`
+	}
+	if err := c.call(ctx, http.MethodGet, "/v1/subscribers?limit=200", nil, &page); err != nil {
+		return s, err
+	}
+	known := slices.IndexFunc(page.Subscribers, func(s simulatedBoard) bool { return s.Name == demoBoardName })
+	if known < 0 {
+		err = c.call(ctx, http.MethodPost, "/v1/subscribers", map[string]any{"name": demoBoardName}, &s)
+		return s, err
+	}
+	path := "/v1/subscribers/" + page.Subscribers[known].ID
+	if err := c.call(ctx, http.MethodPost, path+"/rotate", nil, &s); err != nil {
+		return s, err
+	}
+	return s, c.call(ctx, http.MethodPost, path+"/replay", map[string]any{"snapshot": true}, nil)
+}
+
 // keepSubscriber writes what a board needs to log in, readable by this user alone. A board that starts meanwhile finds the
 // file of before or the new one.
-func keepSubscriber(path string, s demoSubscriber) error {
+func keepSubscriber(path string, s simulatedBoard) error {
 	raw, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return fmt.Errorf("keeping the board's password: %w", err)
