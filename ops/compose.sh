@@ -51,7 +51,10 @@ prepare() {
 	VERSION=$(git describe --tags --always --dirty 2>/dev/null || echo dev)
 	export VERSION
 	compose build migrate
+	accounts=$secrets/nats-accounts.conf
+	before=$(cksum <"$accounts" 2>/dev/null || true)
 	compose run --rm --no-deps secrets
+	after=$(cksum <"$accounts" 2>/dev/null || true)
 }
 
 where() {
@@ -73,6 +76,11 @@ where() {
 up() {
 	need_engine
 	prepare
+	if [ -n "$before" ] && [ "$before" != "$after" ]; then
+		# A running container keeps the file that it was started with.
+		say "This version has other accounts at NATS: it is restarted."
+		compose restart nats
+	fi
 	compose up --detach --wait --wait-timeout 300
 	where
 }

@@ -249,8 +249,11 @@ func (m *machine) launch(ctx context.Context, b *box) *process {
 		m.t.Fatalf("%s: nothing is known of the image %s", b.name, b.service.Image)
 	}
 	cmd.Dir = b.root
-	if cmd.Env == nil {
+	if cmd.Env == nil { // all but Postgres
 		cmd.Env = b.environ()
+		if image != "prom/prometheus" { // its program may lie where nobody else gets to
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: m.user}
+		}
 	}
 	p := &process{t: m.t, name: b.name, cmd: cmd, stopSignal: stopSignal, grace: time.Duration(*b.service.StopGracePeriod)}
 	p.start()

@@ -2,12 +2,14 @@ package smoke
 
 import (
 	"cmp"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/compose-spec/compose-go/v2/types"
@@ -26,15 +28,35 @@ type places struct {
 	addresses map[string]string
 	// own are addresses within a container, names those of other services.
 	own, names *regexp.Regexp
+	// user is that of the containers, where this is root and can become it; else nil.
+	user *syscall.Credential
 }
 
 func newPlaces(t testing.TB, project *types.Project, dir string) *places {
 	hosts := project.ServiceNames()
 	slices.Sort(hosts)
-	return &places{
+	p := &places{
 		t: t, dir: dir, project: project, addresses: map[string]string{},
 		own:   regexp.MustCompile(`\b(?:0\.0\.0\.0|127\.0\.0\.1):(\d+)`),
 		names: regexp.MustCompile(`\b(` + strings.Join(hosts, "|") + `):(\d+)`),
+	}
+	if os.Geteuid() == 0 {
+		p.user = &syscall.Credential{}
+		if _, err := fmt.Sscanf(project.Services["gateway"].User, "%d:%d", &p.user.Uid, &p.user.Gid); err != nil {
+			t.Fatalf("the user of the containers is %q: %v", project.Services["gateway"].User, err)
+		}
+	}
+	return p
+}
+
+// give gives a file or folder to the user of the containers.
+func (p *places) give(path string) {
+	p.t.Helper()
+	if p.user == nil {
+		return
+	}
+	if err := os.Chown(path, int(p.user.Uid), int(p.user.Gid)); err != nil {
+		p.t.Fatal(err)
 	}
 }
 
@@ -76,6 +98,7 @@ func (p *places) newBox(service types.ServiceConfig, replica int) *box {
 		case v.Type == types.VolumeTypeVolume:
 			b.direct[v.Target] = filepath.Join(p.dir, "volumes", v.Source)
 			p.mkdir(b.direct[v.Target])
+			p.give(b.direct[v.Target]) // as the service volumes does
 		case v.ReadOnly:
 			copies[v.Target] = v.Source
 		default:
@@ -159,7 +182,11 @@ func (b *box) copy(source, target string) {
 		}
 		to := filepath.Join(target, rel)
 		b.mkdir(filepath.Dir(to))
-		return os.WriteFile(to, []byte(b.text(string(raw))), 0o600)
+		if err := os.WriteFile(to, []byte(b.text(string(raw))), 0o600); err != nil {
+			return err
+		}
+		b.give(to)
+		return nil
 	})
 	if err != nil {
 		b.t.Fatalf("mounting %s in %s: %v", source, b.name, err)
