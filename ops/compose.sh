@@ -52,9 +52,9 @@ prepare() {
 	export VERSION
 	compose build migrate
 	accounts=$secrets/nats-accounts.conf
-	before=$(cksum <"$accounts" 2>/dev/null || true)
+	before=$(cksum "$accounts" 2>/dev/null || true)
 	compose run --rm --no-deps secrets
-	after=$(cksum <"$accounts" 2>/dev/null || true)
+	after=$(cksum "$accounts" 2>/dev/null || true)
 }
 
 where() {
