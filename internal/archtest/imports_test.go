@@ -51,6 +51,7 @@ var stdlibOnly = []string{"schema/events", "internal/mirror", "schema", "schema/
 
 // homes names the packages that may import a third party. A third party that is not here has no home yet: give it one.
 var homes = map[string][]string{
+	"github.com/compose-spec/compose-go/v2":                    {"internal/compose"},
 	"github.com/gofiber/fiber/v2":                              {"gateway"},
 	"github.com/valyala/fasthttp":                              {"gateway"},
 	"github.com/jmoiron/sqlx":                                  {"internal/postgres", "examples"},
