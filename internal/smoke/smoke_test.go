@@ -27,7 +27,7 @@ import (
 )
 
 // patience is for the whole of a run.
-const patience = 2 * time.Minute
+const patience = 4 * time.Minute
 
 // The flags of make smoke.
 var (
