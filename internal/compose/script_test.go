@@ -74,18 +74,18 @@ var asking = []string{"docker compose version", "docker info"}
 func TestUpMakesSecretsAndStarts(t *testing.T) {
 	t.Parallel()
 	s := newScript(t)
-	const real, demo = "docker compose --env-file .env ", "docker compose --env-file .env --env-file ops/demo.env --profile demo "
+	const plain, demo = "docker compose --env-file .env ", "docker compose --env-file .env --env-file ops/demo.env --profile demo "
 	const up = "up --detach --wait --wait-timeout 300"
 	for i, c := range []struct {
 		act  string
 		want []string
 		says string
 	}{
-		{"up", []string{real + "build migrate", real + "run --rm --no-deps secrets", real + up}, "token in ./secrets/admin-token"},
+		{"up", []string{plain + "build migrate", plain + "run --rm --no-deps secrets", plain + up}, "token in ./secrets/admin-token"},
 		// The second version has other accounts.
-		{"up", []string{real + "build migrate", real + "run --rm --no-deps secrets", real + "restart nats", real + up}, "NATS: it is restarted"},
+		{"up", []string{plain + "build migrate", plain + "run --rm --no-deps secrets", plain + "restart nats", plain + up}, "NATS: it is restarted"},
 		{"demo", []string{demo + "build migrate", demo + "run --rm --no-deps secrets", demo + up}, "token in ./secrets-demo/admin-token"},
-		{"down", []string{real + "--profile setup --profile tools down", demo + "--profile setup --profile tools down"}, ""},
+		{"down", []string{plain + "--profile setup --profile tools down", demo + "--profile setup --profile tools down"}, ""},
 	} {
 		out, calls := s.run(c.act)
 		if want := slices.Concat(asking, c.want); !slices.Equal(calls, want) {
