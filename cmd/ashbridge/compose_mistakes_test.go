@@ -75,6 +75,8 @@ var mistakes = []mistake{
 	{"a volume that nobody has", "\nvolumes:\n", "\nvolumes:\n  spare:\n", "nobody uses the volume spare"},
 	{"a tmpfs without an end", "\"/tmp:mode=1777,size=16m\"", "/tmp", "tmpfs without a size"},
 	{"a disk that fills", "      - --storage.tsdb.retention.size=8GB\n", "", "prometheus may fill the disk"},
+	{"a memory that is too short", "retention.time=35d", "retention.time=15d", "forgets after 15 days"},
+	{"another first page", "dashboards/overview.json", "dashboards/home.json", "home.json"},
 	{"too few connections", "--max_connections=200", "--max_connections=100", "postgres takes 100 connections"},
 
 	{"the database is published", "    networks: [back]\n    healthcheck:\n      # By TCP", "    networks: [back]\n    ports: [\"127.0.0.1:5432:5432\"]\n    healthcheck:\n      # By TCP", "postgres publishes 1 ports"},

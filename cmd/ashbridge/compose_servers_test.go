@@ -45,10 +45,15 @@ func (d *deployment) checkServers() {
 	if argument(prometheus, "--storage.tsdb.retention.size=") == "" {
 		d.fault("prometheus may fill the disk")
 	}
+	var days int
+	if _, err := fmt.Sscanf(argument(prometheus, "--storage.tsdb.retention.time="), "%dd", &days); err != nil || days <= 30 {
+		d.fault("prometheus forgets after %d days, and the objective is over 30", days)
+	}
 	grafana := d.Services["grafana"]
 	d.inVolume(grafana, "/var/lib/grafana")
 	d.isMounted(grafana, "/etc/grafana/provisioning/datasources")
 	d.isMounted(grafana, "/etc/grafana/provisioning/dashboards")
+	d.isMounted(grafana, compose.Environment(grafana)["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
 	d.checkGrafana(grafana)
 	if s := d.Services["simulator"]; !slices.Equal(flagsOf(s.Command), flagsOf(d.Services["connect"].Command)) {
 		d.fault("connect is told of another organisation or seed than the simulator has: %v, %v", s.Command, d.Services["connect"].Command)
