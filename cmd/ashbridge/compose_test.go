@@ -35,7 +35,7 @@ var needs = map[string]config.Needs{
 	"ashbridge notifier":    config.Notifier,
 	"ashbridge migrate":     config.Migrate,
 	"ashbridge sim":         0,
-	"ashbridge sim connect": config.NeedAdminToken,
+	"ashbridge sim connect": config.Client,
 	"ashbridge keys init":   0,
 	"ashbridge health":      0,
 	"ashbridge":             0,
@@ -284,7 +284,7 @@ func (d *deployment) runs(s types.ServiceConfig, args []string) {
 		}
 	}
 	flags := cmd.Flags()
-	if flags.Lookup("admin-addr") == nil { // a command that reads no configuration
+	if flags.Lookup("admin-addr") == nil && flags.Lookup("api-url") == nil { // a command that reads no configuration
 		flags = nil
 	}
 	cfg, err := config.Load(environ, flags, need)

@@ -106,7 +106,7 @@ func (d *demo) connect(ctx context.Context, c *apiclient.Client) error {
 	if err := waitUp(ctx, c); err != nil {
 		return err
 	}
-	conn, isKnown, err := d.known(ctx, c)
+	conn, isKnown, err := knownConnection(ctx, c, demoRef)
 	if err != nil {
 		return err
 	}
@@ -134,14 +134,15 @@ func (d *demo) connect(ctx context.Context, c *apiclient.Client) error {
 	return err
 }
 
-// known finds the demo's connection from an earlier run. One that was removed has no webhook setup and does not count.
-func (d *demo) known(ctx context.Context, c *apiclient.Client) (conn apiclient.Connection, isKnown bool, err error) {
+// knownConnection finds an employer's connection from an earlier run. One that was removed has no webhook setup and does
+// not count.
+func knownConnection(ctx context.Context, c *apiclient.Client, ref string) (conn apiclient.Connection, isKnown bool, err error) {
 	page, err := apiclient.List[apiclient.Connection](ctx, c, "/v1/connections", "connections", nil, 0)
 	if err != nil {
 		return apiclient.Connection{}, false, err
 	}
 	for _, conn := range page.Items {
-		if conn.EmployerRef == demoRef && conn.WebhookSetup != nil {
+		if conn.EmployerRef == ref && conn.WebhookSetup != nil {
 			return conn, true, nil
 		}
 	}

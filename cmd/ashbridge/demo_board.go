@@ -56,31 +56,37 @@ func (d *demoBoard) serve(ctx context.Context, c *apiclient.Client, tell func(st
 	return b.Run(ctx, d.ln)
 }
 
-// subscribe makes the board a subscriber, as any board is one. That of an earlier run gets a new password, since the old
-// one was shown once, and a replay, since the board has forgotten what it was told. A gateway that lets no boards in,
-// because it has no issuer, leaves the stream itself to be read.
+// subscribe makes the board a subscriber, as any board is one. A gateway that lets no boards in, because it has no issuer,
+// leaves the stream itself to be read.
 func (d *demoBoard) subscribe(ctx context.Context, c *apiclient.Client) (jobfeed.Options, error) {
-	s, isKnown, err := d.known(ctx, c)
+	s, err := subscribeBoard(ctx, c)
 	if refused, ok := errors.AsType[*apiclient.Problem](err); ok && (refused.Status == http.StatusConflict || refused.Status == http.StatusNotFound) {
 		return jobfeed.Options{URL: d.nats}, nil
-	}
-	if err != nil {
-		return jobfeed.Options{}, err
-	}
-	if isKnown {
-		path := "/v1/subscribers/" + s.ID
-		if _, err := c.Call(ctx, http.MethodPost, path+"/rotate", nil, &s); err != nil {
-			return jobfeed.Options{}, err
-		}
-		_, err = c.Call(ctx, http.MethodPost, path+"/replay", map[string]any{"snapshot": true}, nil)
-	} else {
-		_, err = c.Call(ctx, http.MethodPost, "/v1/subscribers", map[string]any{"name": demoBoardName}, &s)
 	}
 	return jobfeed.Options{URL: s.URL, User: s.User, Password: s.Password}, err
 }
 
-// known finds the board's subscriber of an earlier run.
-func (d *demoBoard) known(ctx context.Context, c *apiclient.Client) (s apiclient.Subscriber, isKnown bool, err error) {
+// subscribeBoard makes a subscriber. That of an earlier run gets a new password, since the old one was shown once, and a
+// replay, since the board has forgotten what it was told.
+func subscribeBoard(ctx context.Context, c *apiclient.Client) (apiclient.Subscriber, error) {
+	s, isKnown, err := knownSubscriber(ctx, c)
+	if err != nil {
+		return apiclient.Subscriber{}, err
+	}
+	if !isKnown {
+		_, err = c.Call(ctx, http.MethodPost, "/v1/subscribers", map[string]any{"name": demoBoardName}, &s)
+		return s, err
+	}
+	path := "/v1/subscribers/" + s.ID
+	if _, err := c.Call(ctx, http.MethodPost, path+"/rotate", nil, &s); err != nil {
+		return apiclient.Subscriber{}, err
+	}
+	_, err = c.Call(ctx, http.MethodPost, path+"/replay", map[string]any{"snapshot": true}, nil)
+	return s, err
+}
+
+// knownSubscriber finds the board's subscriber of an earlier run.
+func knownSubscriber(ctx context.Context, c *apiclient.Client) (s apiclient.Subscriber, isKnown bool, err error) {
 	page, err := apiclient.List[apiclient.Subscriber](ctx, c, "/v1/subscribers", "subscribers", nil, 0)
 	if err != nil {
 		return apiclient.Subscriber{}, false, err

@@ -24,7 +24,7 @@ func newRoot(out, errOut io.Writer) *cobra.Command {
 	}
 	root.SetOut(out)
 	root.SetErr(errOut)
-	root.AddCommand(newUp(), newGateway(), newSyncer(), newNotifier(), newMigrate(), newKeys(), newDoctor(), newSim(), newEvents(), newVersion(),
+	root.AddCommand(newUp(), newGateway(), newSyncer(), newNotifier(), newMigrate(), newKeys(), newDoctor(), newHealth(), newSim(), newEvents(), newVersion(),
 		newConnections(), newHolds(), newWebhooks(), newTokens(), newAudit(), newSubscribers(), newEndpoints())
 	markBegun(root)
 	return root

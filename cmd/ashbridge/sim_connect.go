@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,20 +8,19 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/ashby/ashbytest"
+	"github.com/bebitcoiner/ashbridge/internal/apiclient"
 	"github.com/bebitcoiner/ashbridge/internal/config"
 )
 
 // simConnectOptions are the flags of sim connect.
 type simConnectOptions struct {
-	api, organization, board string
-	seed                     uint64
+	organization, board string
+	seed                uint64
 }
 
 func newSimConnect() *cobra.Command {
@@ -33,14 +31,12 @@ func newSimConnect() *cobra.Command {
 		Long: "Connect the organisation of a running simulator, as its employer would: register its key at the gateway and have\n" +
 			"the webhooks made. --organization and --seed are those of the simulator. With --board a job board is made a\n" +
 			"subscriber, too, and its file can be read by examples/jobboard. It can be run again, after which everything is\n" +
-			"read anew, the board has another password, and is told all jobs again.\n\n" +
-			"It asks the gateway, at ASHBRIDGE_PUBLIC_URL or --api, with ASHBRIDGE_ADMIN_TOKEN.",
+			"read anew, the board has another password, and is told all jobs again.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runSimConnect(cmd, o) },
 	}
-	config.RegisterFlags(cmd.Flags())
+	config.RegisterClientFlags(cmd.Flags())
 	f := cmd.Flags()
-	f.StringVar(&o.api, "api", "", "address of the gateway, instead of ASHBRIDGE_PUBLIC_URL")
 	f.StringVar(&o.organization, "organization", "northwind", "slug of the simulator's organisation")
 	f.Uint64Var(&o.seed, "seed", 1, "the simulator's seed, which decides the key")
 	f.StringVar(&o.board, "board", "", "file for the url, user and password of a job board")
@@ -49,26 +45,22 @@ func newSimConnect() *cobra.Command {
 
 func runSimConnect(cmd *cobra.Command, o simConnectOptions) error {
 	ctx := cmd.Context()
-	cfg, _, err := loadQuietly(cmd, config.NeedAdminToken)
+	c, err := openClient(cmd)
 	if err != nil {
 		return err
 	}
-	api := strings.TrimSuffix(cmp.Or(o.api, cfg.PublicURL), "/")
-	if api == "" {
-		return errors.New("the gateway's address is not known: set ASHBRIDGE_PUBLIC_URL or --api")
-	}
-	c := newAPIClient(api, cfg.AdminToken)
+	defer c.Close()
 	connection, err := connectSimulated(ctx, c, o)
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "employer   %s  %s/v1/connections/%s\n", o.organization, api, connection); err != nil {
+	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "employer   %s  %s/v1/connections/%s\n", o.organization, c.Base(), connection); err != nil {
 		return err
 	}
 	if o.board == "" {
 		return nil
 	}
-	s, err := subscribeSimulated(ctx, c)
+	s, err := subscribeBoard(ctx, c)
 	if err != nil {
 		return fmt.Errorf("making the board a subscriber: %w", err)
 	}
@@ -86,79 +78,37 @@ func simulatedKey(o simConnectOptions) ashby.Secret {
 	return ashby.Secret(sim.AddOrganization(o.organization, o.organization).AddKey(ashbytest.KeyOptions{}))
 }
 
-// simulatedConnection and simulatedBoard are what is needed of the documents of a connection and a subscriber.
-type simulatedConnection struct {
-	ID           string    `json:"id"`
-	EmployerRef  string    `json:"employer_ref"`
-	WebhookSetup *struct{} `json:"webhook_setup"`
-}
-
-type simulatedBoard struct {
-	ID       string `json:"id"`
-	Name     string `json:"name"`
-	URL      string `json:"url"`
-	User     string `json:"user"`
-	Password string `json:"password"`
-}
-
 // connectSimulated registers the organisation, or finds it from an earlier run and has it read again, and has the gateway
 // make its webhooks. It returns the connection's id.
-func connectSimulated(ctx context.Context, c *apiClient, o simConnectOptions) (id string, err error) {
-	var page struct {
-		Connections []simulatedConnection `json:"connections"`
-	}
-	if err := c.call(ctx, http.MethodGet, "/v1/connections", nil, &page); err != nil {
+func connectSimulated(ctx context.Context, c *apiclient.Client, o simConnectOptions) (id string, err error) {
+	conn, isKnown, err := knownConnection(ctx, c, o.organization)
+	if err != nil {
 		return "", fmt.Errorf("looking for the employer: %w", err)
 	}
-	// One that was removed has no webhook setup and does not count.
-	known := slices.IndexFunc(page.Connections, func(conn simulatedConnection) bool {
-		return conn.EmployerRef == o.organization && conn.WebhookSetup != nil
-	})
-	var conn simulatedConnection
-	if known >= 0 {
-		conn = page.Connections[known]
-	} else if err := c.call(ctx, http.MethodPost, "/v1/connections", map[string]any{
-		"employer_ref": o.organization, "employer_name": o.organization, "api_key": simulatedKey(o).Reveal(),
-	}, &conn); err != nil {
-		return "", fmt.Errorf("registering the employer: %w", err)
+	if !isKnown {
+		_, err := c.Call(ctx, http.MethodPost, "/v1/connections", map[string]any{
+			"employer_ref": o.organization, "employer_name": o.organization, "api_key": simulatedKey(o).Reveal(),
+		}, &conn)
+		if err != nil {
+			return "", fmt.Errorf("registering the employer: %w", err)
+		}
 	}
 	// A simulator that was started anew has forgotten them.
-	if err := c.call(ctx, http.MethodPost, "/v1/connections/"+conn.ID+"/webhooks", map[string]any{}, nil); err != nil {
+	if _, err := c.Call(ctx, http.MethodPost, "/v1/connections/"+conn.ID+"/webhooks", map[string]any{}, nil); err != nil {
 		return "", fmt.Errorf("making the webhooks: %w", err)
 	}
-	if known >= 0 {
-		if err := c.call(ctx, http.MethodPost, "/v1/connections/"+conn.ID+"/sync", nil, nil); err != nil {
+	if isKnown {
+		if _, err := c.Call(ctx, http.MethodPost, "/v1/connections/"+conn.ID+"/sync", nil, nil); err != nil {
 			return "", fmt.Errorf("having the employer read again: %w", err)
 		}
 	}
 	return conn.ID, nil
 }
 
-// subscribeSimulated makes the board a subscriber. That of an earlier run gets a new password, since the old one was shown
-// once, and a replay, since a board without a database has forgotten what it was told.
-func subscribeSimulated(ctx context.Context, c *apiClient) (s simulatedBoard, err error) {
-	var page struct {
-		Subscribers []simulatedBoard `json:"subscribers"`
-	}
-	if err := c.call(ctx, http.MethodGet, "/v1/subscribers?limit=200", nil, &page); err != nil {
-		return s, err
-	}
-	known := slices.IndexFunc(page.Subscribers, func(s simulatedBoard) bool { return s.Name == demoBoardName })
-	if known < 0 {
-		err = c.call(ctx, http.MethodPost, "/v1/subscribers", map[string]any{"name": demoBoardName}, &s)
-		return s, err
-	}
-	path := "/v1/subscribers/" + page.Subscribers[known].ID
-	if err := c.call(ctx, http.MethodPost, path+"/rotate", nil, &s); err != nil {
-		return s, err
-	}
-	return s, c.call(ctx, http.MethodPost, path+"/replay", map[string]any{"snapshot": true}, nil)
-}
-
 // keepSubscriber writes what a board needs to log in, readable by this user alone. A board that starts meanwhile finds the
 // file of before or the new one.
-func keepSubscriber(path string, s simulatedBoard) error {
-	raw, err := json.MarshalIndent(s, "", "  ")
+func keepSubscriber(path string, s apiclient.Subscriber) error {
+	raw, err := json.MarshalIndent(map[string]string{"id": s.ID, "url": s.URL, "user": s.User, "password": s.Password}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("keeping the board's password: %w", err)
 	}
