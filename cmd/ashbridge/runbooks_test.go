@@ -12,9 +12,6 @@ import (
 // TestRunbooksNameCommandsThatExist reads what the pages in ops/runbooks tell an operator to type.
 func TestRunbooksNameCommandsThatExist(t *testing.T) {
 	t.Parallel()
-	if fault := unknownCommand([]string{"doctor"}); fault != "" || unknownCommand([]string{"connections", "list"}) != "" {
-		return // they come with the commands
-	}
 	files, err := filepath.Glob("../../ops/runbooks/*.md")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no runbooks (%v)", err)

@@ -3,8 +3,6 @@
 package prometheus_test
 
 import (
-	"errors"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -91,9 +89,6 @@ func TestRulesAreValid(t *testing.T) {
 
 func TestConfigurationIsValid(t *testing.T) {
 	t.Parallel()
-	if _, err := os.Stat("prometheus.yml"); errors.Is(err, fs.ErrNotExist) {
-		return // it comes with docker-compose.yml
-	}
 	promtool(t, "check", "config", "prometheus.yml")
 }
 
