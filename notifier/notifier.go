@@ -166,11 +166,11 @@ func (n *Notifier) Run(ctx context.Context) error {
 	n.term().Run(ctx, func(ctx context.Context) {
 		var beside sync.WaitGroup
 		beside.Go(func() { n.runRecords(ctx, wakeRecords) })
-		if n.BoardStore != nil {
-			beside.Go(func() { n.runBoards(ctx) })
-		}
 		if n.fleet != nil {
 			beside.Go(func() { n.fleet.Run(ctx) })
+		}
+		if n.BoardStore != nil {
+			beside.Go(func() { n.runBoards(ctx) })
 		}
 		newRelay(n, wake).run(ctx)
 		beside.Wait()

@@ -76,7 +76,9 @@ type Board struct {
 // Watcher reads and shows. It is a prometheus.Collector that shows nothing unless Run runs. Use New.
 type Watcher struct {
 	Options
-	mu      sync.Mutex
+	mu sync.Mutex
+	// shows says that Run runs and its context has not ended.
+	shows   bool
 	fleet   *reading
 	jobs    *int
 	streams []bus.StreamSize
@@ -102,7 +104,10 @@ func New(o Options, r prometheus.Registerer) (*Watcher, error) {
 
 // Run reads until ctx ends, and has the series end then. The caller holds the lease.
 func (w *Watcher) Run(ctx context.Context) {
+	w.begin()
 	defer w.forget()
+	// A reading may hang for longer than the lease lasts.
+	defer context.AfterFunc(ctx, w.forget)()
 	var nextCount time.Time
 	for ctx.Err() == nil {
 		pause := restAfter(func() {
@@ -130,9 +135,7 @@ func (w *Watcher) countJobs(ctx context.Context) {
 		w.failed(ctx, "postgres", err)
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.jobs = &n
+	w.keep(func() { w.jobs = &n })
 }
 
 func (w *Watcher) readFleet(ctx context.Context) {
@@ -141,9 +144,7 @@ func (w *Watcher) readFleet(ctx context.Context) {
 		w.failed(ctx, "postgres", err)
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.fleet = &reading{Fleet: f, at: w.Now()}
+	w.keep(func() { w.fleet = &reading{Fleet: f, at: w.Now()} })
 }
 
 // readStreams shows of the streams what NATS tells now.
@@ -152,9 +153,7 @@ func (w *Watcher) readStreams(ctx context.Context) {
 	if err != nil {
 		w.failed(ctx, "nats", err)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.streams = sizes
+	w.keep(func() { w.streams = sizes })
 }
 
 func (w *Watcher) failed(ctx context.Context, server string, err error) {
@@ -167,13 +166,27 @@ func (w *Watcher) failed(ctx context.Context, server string, err error) {
 
 // ShowBoards takes what was seen of the boards' consumers.
 func (w *Watcher) ShowBoards(boards []Board) {
+	w.keep(func() { w.boards, w.boardsAt = furthest(boards), w.Now() })
+}
+
+// keep takes something in, unless the lease may be another's.
+func (w *Watcher) keep(take func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.boards, w.boardsAt = furthest(boards), w.Now()
+	if w.shows {
+		take()
+	}
+}
+
+func (w *Watcher) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.shows = true
 }
 
 func (w *Watcher) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.shows = false
 	w.fleet, w.jobs, w.streams, w.boards = nil, nil, nil, nil
 }

@@ -41,7 +41,12 @@ func (w *world) set(change func()) {
 }
 
 // take spends the time of a call.
-func (w *world) take() { <-time.After(w.slow) }
+func (w *world) take() {
+	w.mu.Lock()
+	slow := w.slow
+	w.mu.Unlock()
+	<-time.After(slow)
+}
 
 func (w *world) Fleet(_ context.Context, named int) (mirror.Fleet, error) {
 	w.take()
@@ -158,6 +163,7 @@ func TestItShowsWhatItReadWhileItRuns(t *testing.T) {
 			t.Errorf("%v %v", problems, err)
 		}
 		b.stop()
+		b.ShowBoards([]fleet.Board{{Subscriber: "late"}})
 		if got := b.series(); len(got) > 0 {
 			t.Errorf("without the lease it shows %v", got)
 		}
@@ -186,6 +192,30 @@ func TestAFailureLeavesTheLastReading(t *testing.T) {
 		}
 		if n := b.failures.Load(); n < 6 {
 			t.Errorf("%d failures told", n)
+		}
+	})
+}
+
+func TestALostLeaseIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{}
+		b := watch(t, w, 0)
+		w.set(func() { w.slow = time.Minute })
+		<-time.After(11 * time.Second) // a reading hangs, and pays no heed to its context
+		synctest.Wait()
+		if len(b.series()) == 0 {
+			t.Fatal("nothing is shown")
+		}
+		ended := make(chan struct{})
+		go func() { defer close(ended); b.stop() }()
+		synctest.Wait()
+		if got := b.series(); len(got) > 0 {
+			t.Errorf("without the lease it shows %v", got)
+		}
+		<-ended
+		if got := b.series(); len(got) > 0 {
+			t.Errorf("what came late is shown: %v", got)
 		}
 	})
 }
