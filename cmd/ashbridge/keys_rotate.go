@@ -21,8 +21,8 @@ import (
 
 // rotateOptions are the flags of keys rotate.
 type rotateOptions struct {
-	isRetire, isDry, asJSON bool
-	wait                    time.Duration
+	isRetire, isDry, inPlace, asJSON bool
+	wait                             time.Duration
 }
 
 func newKeysRotate() *cobra.Command {
@@ -33,9 +33,9 @@ func newKeysRotate() *cobra.Command {
 		Long: "Add a new key to the keyset file and seal everything in the database anew with it, while all services run. A call that\n" +
 			"was broken off is taken up by the next one. Old keys stay in the file, for opening, until --retire removes them.\n\n" +
 			"Services take a changed file within seconds. Where they have copies of it, on other hosts, the command says which ones it\n" +
-			"waits for: copy the file to them and call again, until nothing is waited for. A container that has the file mounted by\n" +
-			"itself, not its folder, sees the change when it is restarted; restart them one after another. Services of a version\n" +
-			"before this command are not known to it: upgrade them first.\n\n" +
+			"waits for: copy the file to them and call again, until nothing is waited for. Containers that have the file mounted by\n" +
+			"itself, not its folder, as Compose does with secrets, see a change that is written --in-place. Services of a version before\n" +
+			"this command are not known to it: upgrade them first.\n\n" +
 			"A backup of the database from before needs the keyset file from before: keep that with it. Beside `ashbridge up` no\n" +
 			"setting is needed.",
 		Args: cobra.NoArgs,
@@ -44,6 +44,7 @@ func newKeysRotate() *cobra.Command {
 	config.RegisterFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&o.isRetire, "retire", false, "begin no rotation: remove the old keys, if nothing is sealed with them any more")
 	cmd.Flags().BoolVar(&o.isDry, "dry-run", false, "say what is sealed with what, and which process has which keys; change nothing")
+	cmd.Flags().BoolVar(&o.inPlace, "in-place", false, "write into the keyset file instead of exchanging it, for containers that have it mounted by itself")
 	cmd.Flags().DurationVar(&o.wait, "wait", 30*time.Second, "how long to wait for processes that lack the present keyset")
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "print the result as JSON")
 	cmd.MarkFlagsMutuallyExclusive("retire", "dry-run")
@@ -59,6 +60,9 @@ func runKeysRotate(cmd *cobra.Command, o rotateOptions) (err error) {
 	keys, err := seal.Load(cfg.KeysetFile)
 	if err != nil {
 		return err
+	}
+	if o.inPlace {
+		keys.WriteInPlace()
 	}
 	db, err := app.OpenDatabase(ctx, postgres.Options{
 		URL: cfg.DatabaseURL.Reveal(), ApplicationName: "ashbridge keys rotate", Logger: log,

@@ -47,6 +47,36 @@ func Replace(path string, data []byte) error {
 	return syncDir(filepath.Dir(path))
 }
 
+// NextName is where Overwrite keeps the new content of a file while it writes.
+func NextName(path string) string { return path + ".next" }
+
+// Overwrite writes into a file that is there, for those who have it open or mounted by itself and would not see another one
+// in its place. The new content is complete in NextName while it does so: a crash may leave a part of each in the file.
+func Overwrite(path string, data []byte) (err error) {
+	temporary, err := write(path, data, Private)
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(temporary, NextName(path)); err != nil {
+		return errors.Join(err, os.Remove(temporary))
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return errors.Join(err, os.Remove(NextName(path)))
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Truncate(int64(len(data)))
+	}
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Remove(NextName(path))
+}
+
 // write writes data durably to a new file beside path and returns its name.
 func write(path string, data []byte, mode fs.FileMode) (name string, err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")

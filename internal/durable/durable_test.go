@@ -41,6 +41,21 @@ func TestCreateReplacesNothingAndReplaceKeepsTheMode(t *testing.T) {
 		t.Fatal(err)
 	}
 	content("three", 0o640)
+	open, err := os.Open(path) // as one has it who mounted it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = open.Close() }()
+	for _, next := range []string{"a longer one", "4"} {
+		if err := durable.Overwrite(path, []byte(next)); err != nil {
+			t.Fatal(err)
+		}
+		content(next, 0o640)
+		raw := make([]byte, 100)
+		if n, _ := open.ReadAt(raw, 0); string(raw[:n]) != next {
+			t.Errorf("who has the file open sees %q", raw[:n])
+		}
+	}
 	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
 		t.Errorf("left in the folder: %v, %v", left, err)
 	}

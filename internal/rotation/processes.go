@@ -34,8 +34,8 @@ func (r *Rotator) await(ctx context.Context, doing string, key seal.KeyID, fits 
 		}
 		list := strings.Join(missing, ", ")
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%w: waiting for %s %s %d: copy %s to its place there, or restart it where a container has the file mounted "+
-				"by itself; then call again", ErrWaiting, list, doing, key, r.o.Keys.Path())
+			return fmt.Errorf("%w: waiting for %s %s %d: copy %s to its place there, or where a container has the file mounted by itself, "+
+				"restart it, or use --in-place; then call again", ErrWaiting, list, doing, key, r.o.Keys.Path())
 		}
 		if list != said {
 			r.say("waiting for %s %s %d", list, doing, key)

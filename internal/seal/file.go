@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"time"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
@@ -96,6 +97,10 @@ func read(path string) (*keys, version, error) {
 		return nil, version{}, err
 	}
 	parsed, err := parse(data)
+	if _, nextErr := os.Stat(durable.NextName(path)); err != nil && nextErr == nil {
+		return nil, version{}, fmt.Errorf("reading the keyset %s: %w: it is being written, or that was broken off: then run `cp %s %s`",
+			path, err, durable.NextName(path), path)
+	}
 	if err != nil {
 		return nil, version{}, fmt.Errorf("reading the keyset %s: %w", path, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -166,5 +167,33 @@ func TestFileSetBackIsRefusedAndSaid(t *testing.T) {
 	}
 	if _, err := running.Refresh(); !errors.Is(err, seal.ErrInsecure) {
 		t.Errorf("a file that others may read: %v", err)
+	}
+}
+
+func TestFileIsWrittenInPlaceWhereThatIsAsked(t *testing.T) {
+	t.Parallel()
+	k, path := create(t)
+	mounted := filepath.Join(t.TempDir(), "keyset.json")
+	if err := os.Link(path, mounted); err != nil { // the same file under another name, as a mount is
+		t.Fatal(err)
+	}
+	other := load(t, mounted)
+	k.WriteInPlace()
+	id := rotate(t, k)
+	if s := sealed(t, k); !opens(other, s) || other.Keys().Sealing != id {
+		t.Error("who has the file itself does not see the rotation")
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".next", whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, whole[:len(whole)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := seal.Load(path); !errors.Is(err, seal.ErrMalformed) || !strings.Contains(err.Error(), "cp "+path+".next") {
+		t.Errorf("half a file beside a whole one: %v", err)
 	}
 }

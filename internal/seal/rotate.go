@@ -9,6 +9,10 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/durable"
 )
 
+// WriteInPlace has changes written into the file instead of exchanging it, for containers that have it mounted by itself and
+// would go on to see the old one. It is called before the keyset is used.
+func (k *Keyset) WriteInPlace() { k.inPlace = true }
+
 // AddKey adds a fresh key to the file, for opening alone, so that every process has it before something is sealed with it.
 func (k *Keyset) AddKey() (KeyID, error) {
 	var added uint32
@@ -79,7 +83,11 @@ func (k *Keyset) edit(doing string, change func(m *keyset.Manager, present Keys)
 	if err != nil {
 		return wrap(err)
 	}
-	if err := durable.Replace(k.path, data); err != nil {
+	put := durable.Replace
+	if k.inPlace {
+		put = durable.Overwrite
+	}
+	if err := put(k.path, data); err != nil {
 		return wrap(err)
 	}
 	k.mu.Lock()

@@ -44,8 +44,9 @@ var (
 // was changed, by a rotation here or by a copy from another host, the new keys are used within seconds, or at once where
 // something does not open with those in memory.
 type Keyset struct {
-	path string
-	keys atomic.Pointer[keys]
+	path    string
+	inPlace bool
+	keys    atomic.Pointer[keys]
 	// checked is when the file was last looked at, in nanoseconds since 1970: a process that was paused looks again.
 	checked atomic.Int64
 
