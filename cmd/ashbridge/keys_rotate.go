@@ -42,7 +42,7 @@ func newKeysRotate() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return runKeysRotate(cmd, o) },
 	}
 	config.RegisterFlags(cmd.Flags())
-	cmd.Flags().BoolVar(&o.isRetire, "retire", false, "begin no rotation: remove the old keys, if nothing is sealed with them any more")
+	cmd.Flags().BoolVar(&o.isRetire, "retire", false, "begin no rotation: remove the old keys, a minute after its end, if nothing is sealed with them any more")
 	cmd.Flags().BoolVar(&o.isDry, "dry-run", false, "say what is sealed with what, and which process has which keys; change nothing")
 	cmd.Flags().BoolVar(&o.inPlace, "in-place", false, "write into the keyset file instead of exchanging it, for containers that have it mounted by itself")
 	cmd.Flags().DurationVar(&o.wait, "wait", 30*time.Second, "how long to wait for processes that lack the present keyset")

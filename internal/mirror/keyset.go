@@ -22,6 +22,8 @@ type KeyRotation struct {
 	// Required is true from when on no process may start that lacks the key; Finished when nothing was left that is sealed
 	// with an older one; Retired when the older ones were removed.
 	Required, Finished, Retired bool
+	// FinishedFor is how long ago it was finished, 0 if it is not.
+	FinishedFor time.Duration
 }
 
 // SealedPlace is a table in which something is sealed.

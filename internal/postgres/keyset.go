@@ -95,13 +95,15 @@ func keyID(id int64) uint32 { return uint32(id) } //nolint:gosec // it was writt
 // Rotation returns the latest rotation. mirror.ErrNotFound.
 func (k Keyset) Rotation(ctx context.Context) (mirror.KeyRotation, error) {
 	var row struct {
-		Key      int64 `db:"key"`
-		Required bool  `db:"required"`
-		Finished bool  `db:"finished"`
-		Retired  bool  `db:"retired"`
+		Key      int64   `db:"key"`
+		Required bool    `db:"required"`
+		Finished bool    `db:"finished"`
+		Retired  bool    `db:"retired"`
+		Since    float64 `db:"since"`
 	}
 	err := k.db.x.GetContext(ctx, &row, `
-		SELECT key, required_at IS NOT NULL AS required, finished_at IS NOT NULL AS finished, retired_at IS NOT NULL AS retired
+		SELECT key, required_at IS NOT NULL AS required, finished_at IS NOT NULL AS finished, retired_at IS NOT NULL AS retired,
+			COALESCE(CAST(extract(epoch FROM clock_timestamp() - finished_at) AS float8), 0) AS since
 		FROM keyset_rotations
 		ORDER BY started_at DESC, key
 		LIMIT 1`)
@@ -110,6 +112,7 @@ func (k Keyset) Rotation(ctx context.Context) (mirror.KeyRotation, error) {
 	}
 	return mirror.KeyRotation{
 		Key: keyID(row.Key), Required: row.Required, Finished: row.Finished, Retired: row.Retired,
+		FinishedFor: time.Duration(row.Since * float64(time.Second)),
 	}, wrap(ctx, "reading the rotation", err)
 }
 
@@ -134,7 +137,7 @@ func (k Keyset) Require(ctx context.Context, key uint32) error {
 // Finish notes that nothing is left that is sealed with a key before this one. mirror.ErrNotFound.
 func (k Keyset) Finish(ctx context.Context, key uint32) error {
 	return wrap(ctx, "finishing a rotation", mustFind(k.db.x.ExecContext(ctx, `
-		UPDATE keyset_rotations SET finished_at = clock_timestamp() WHERE key = $1`, int64(key))))
+		UPDATE keyset_rotations SET finished_at = COALESCE(finished_at, clock_timestamp()) WHERE key = $1`, int64(key))))
 }
 
 // Retire notes that the keys before this one were removed. mirror.ErrNotFound.

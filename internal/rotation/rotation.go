@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/bebitcoiner/ashbridge/internal/loop"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 	"github.com/bebitcoiner/ashbridge/internal/seal"
 )
@@ -36,6 +37,10 @@ const (
 	forgottenAfter = 10 * time.Minute
 	// lookEvery is between two looks at what the processes have in memory.
 	lookEvery = 500 * time.Millisecond
+	// settle is what a process may take to commit what it sealed just before it took another key. Where it takes longer, a
+	// later call finds it: until then, the older key is there. retireAfter is that time when the key is to be removed.
+	settle      = 2 * time.Second
+	retireAfter = time.Minute
 )
 
 var (
@@ -83,6 +88,9 @@ type Options struct {
 	Wait time.Duration
 	// LookEvery is between two looks at that, half a second if zero.
 	LookEvery time.Duration
+	// Settle is how long what was sealed with an older key may take to be committed, two seconds if zero; RetireAfter is
+	// how long after the end of a rotation the older keys are removed at the earliest, a minute if zero.
+	Settle, RetireAfter time.Duration
 	// Batch is how many rows are read at once, 200 if zero.
 	Batch int
 	// Say is told of progress, in sentences; nil drops them.
@@ -106,6 +114,12 @@ func New(o Options) (*Rotator, error) {
 	}
 	if o.LookEvery == 0 {
 		o.LookEvery = lookEvery
+	}
+	if o.Settle == 0 {
+		o.Settle = settle
+	}
+	if o.RetireAfter == 0 {
+		o.RetireAfter = retireAfter
 	}
 	if o.Say == nil {
 		o.Say = func(string) {}
@@ -141,12 +155,37 @@ func (r *Rotator) Retire(ctx context.Context) (Report, error) {
 		if err := r.mustHave(present); err != nil {
 			return r.report(), err
 		}
+		if err := r.rest(ctx, present); err != nil {
+			return r.report(), err
+		}
 		report, err := r.finish(ctx, seal.KeyID(present.Key))
 		if err != nil && (!report.Finished || r.needsOlder(report)) {
 			return report, err
 		}
 		return r.retire(ctx, seal.KeyID(present.Key), report)
 	})
+}
+
+// rest waits until nothing can be in work any more that was sealed with an older key. A rotation that is not finished is
+// gone on with first.
+func (r *Rotator) rest(ctx context.Context, present mirror.KeyRotation) error {
+	if !present.Finished {
+		report, err := r.finish(ctx, seal.KeyID(present.Key))
+		if err != nil && (!report.Finished || r.needsOlder(report)) {
+			return err
+		}
+	}
+	left := r.o.RetireAfter - present.FinishedFor
+	if left <= 0 || len(r.o.Keys.Keys().All) == 1 {
+		return nil
+	}
+	r.say("waiting for %s, in which what was in work at the end of the rotation is committed", left.Round(time.Second))
+	for ; left > 0; left -= lookEvery {
+		if err := errors.Join(r.lead(ctx), loop.Sleep(ctx, min(left, lookEvery))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // alone keeps other rotations out while work runs.
@@ -267,6 +306,11 @@ func (r *Rotator) finish(ctx context.Context, key seal.KeyID) (Report, error) {
 		return report, err
 	}
 	// What they sealed with an older key until now.
+	if report.Sealed > 0 {
+		if err := loop.Sleep(ctx, r.o.Settle); err != nil {
+			return report, err
+		}
+	}
 	last, err := r.reseal(ctx, key)
 	report.take(last)
 	if err != nil || report.Older > 0 {

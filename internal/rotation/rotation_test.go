@@ -1,6 +1,7 @@
 package rotation_test
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -50,7 +51,6 @@ func TestEverythingIsSealedAnewWhileServicesRun(t *testing.T) {
 	if report.Resealed[mirror.SealedEndpoints] != 2 || report.Resealed[mirror.SealedRecords] != 18 || report.Sealed != len(w.plain) {
 		t.Errorf("sealed anew: %v, %d in all", report.Resealed, report.Sealed)
 	}
-	w.checkAllWith(next)
 	w.checkOpens("at the end", service)
 	if string(service.Fingerprint("x")) != string(fingerprint) || string(w.load(w.file).Fingerprint("x")) != string(fingerprint) {
 		t.Error("fingerprints changed")
@@ -60,6 +60,8 @@ func TestEverythingIsSealedAnewWhileServicesRun(t *testing.T) {
 	if err != nil || len(report.Retired) != 1 || report.Retired[0] != first {
 		t.Fatalf("retired %v: %v", report.Retired, err)
 	}
+	// What the service was about to commit at the end of the rotation is found before the old key goes.
+	w.checkAllWith(next)
 	stop()
 	alone := w.load(w.file)
 	if alone.Keys().Has(first) || len(alone.Keys().All) != 1 {
@@ -287,6 +289,31 @@ func TestRotationWhoseFileIsGone(t *testing.T) {
 	}
 	if _, err := w.rotator(nil).Rotate(t.Context()); !errors.Is(err, seal.ErrStale) {
 		t.Errorf("without the key that seals: %v", err)
+	}
+}
+
+// TestKeysAreRemovedSomeTimeAfterTheEnd: what was sealed with an older key may be in work at the end of a rotation.
+func TestKeysAreRemovedSomeTimeAfterTheEnd(t *testing.T) {
+	w := setup(t)
+	if _, err := w.rotator(nil).Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	long := func(o *rotation.Options) {
+		o.RetireAfter = time.Hour
+		o.Say = func(s string) { said = append(said, s) }
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if report, err := w.rotator(long).Retire(ctx); !errors.Is(err, context.DeadlineExceeded) || len(report.Retired) != 0 {
+		t.Errorf("retired %v: %v", report.Retired, err)
+	}
+	if len(said) != 1 || !strings.Contains(said[0], "waiting for 1h0m0s") && !strings.Contains(said[0], "waiting for 59m59s") {
+		t.Errorf("said %q", said)
+	}
+	w.exec(`UPDATE keyset_rotations SET finished_at = now() - interval '61 minutes'`)
+	if report, err := w.rotator(long).Retire(t.Context()); err != nil || len(report.Retired) != 1 {
+		t.Errorf("retired %v: %v", report.Retired, err)
 	}
 }
 

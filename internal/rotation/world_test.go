@@ -202,7 +202,7 @@ func (w *world) rotator(change func(o *rotation.Options)) *rotation.Rotator {
 	w.Helper()
 	o := rotation.Options{
 		Keys: w.load(w.file), Store: w.db.Keyset(), Leases: w.db.Notifier(), Owner: "command", Wait: 30 * time.Second, Batch: 4,
-		LookEvery: 10 * time.Millisecond,
+		LookEvery: 10 * time.Millisecond, Settle: 10 * time.Millisecond, RetireAfter: time.Nanosecond,
 	}
 	if change != nil {
 		change(&o)
