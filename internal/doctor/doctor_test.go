@@ -82,7 +82,10 @@ func TestEachFaultIsFoundWithAdvice(t *testing.T) {
 			{"nats: stream HINTS", skipped, "user admin"}, {"nats: stream SPILL", skipped, "user admin"}, {"nats: limits", skipped, "user admin"},
 		}},
 		"stream is missing": {func(o *doctor.Options) { o.Config.RecordEvents = true }, []want{{"nats: stream RECORDS", failed, "start the services"}}},
-		"another issuer":    {func(o *doctor.Options) { o.Config.NATSIssuer = ashby.Secret(seed) }, []want{{"nats: job boards' logins", failed, "keys issuer"}}},
+		"other copies": {func(o *doctor.Options) { o.Config.NATSReplicas = 3 }, []want{
+			{"nats: stream JOBS", warning, "the same for all"}, {"nats: stream HINTS", warning, ""}, {"nats: stream SPILL", warning, ""},
+		}},
+		"another issuer": {func(o *doctor.Options) { o.Config.NATSIssuer = ashby.Secret(seed) }, []want{{"nats: job boards' logins", failed, "keys issuer"}}},
 		"not synced": {func(o *doctor.Options) {
 			o.Monitor = page(t, http.StatusOK, `{"jetstream": {"config": {"sync_interval": 120000000000}}}`)
 		}, []want{{"nats: sync_interval", failed, "always"}}},

@@ -55,7 +55,7 @@ func (d *doctor) nats(ctx context.Context) []Finding {
 	}
 	for _, name := range []string{bus.StreamJobs, bus.StreamHints, bus.StreamSpill, bus.StreamRecords} {
 		if s, isAsked := seen.Streams[name]; isAsked {
-			all = append(all, stream(name, s, seen.Cluster))
+			all = append(all, stream(name, s, seen.Cluster, d.Config.NATSReplicas))
 		}
 	}
 	return append(all, account(seen))
@@ -68,7 +68,7 @@ func recent(version string) bool {
 	return err == nil && (major > 2 || major == 2 && minor >= 12)
 }
 
-func stream(name string, s bus.StreamInspection, cluster string) Finding {
+func stream(name string, s bus.StreamInspection, cluster string, replicas int) Finding {
 	check := "nats: stream " + name
 	switch {
 	case errors.Is(s.Err, bus.ErrDenied):
@@ -85,6 +85,9 @@ func stream(name string, s bus.StreamInspection, cluster string) Finding {
 	case s.MaxBytes > 0 && s.Bytes*100 > s.MaxBytes*nearlyFull:
 		return warning(check, fmt.Sprintf("%s of %s are used; a full stream takes nothing more", size(s.Bytes), size(s.MaxBytes)),
 			"see what fills it, and the runbook of AshbridgeStreamNearlyFull")
+	case replicas > 0 && s.Replicas != replicas:
+		return warning(check, fmt.Sprintf("%d servers keep it, and ASHBRIDGE_NATS_REPLICAS is %d", s.Replicas, replicas),
+			"set the same for all services; the one that keeps the stream, the notifier for JOBS and RECORDS, changes it when it starts")
 	case cluster != "" && s.Replicas == 1:
 		return warning(check, "NATS is a cluster, "+cluster+", and only one of its servers has this stream", "set ASHBRIDGE_NATS_REPLICAS to 3 for all services")
 	}
