@@ -123,7 +123,7 @@ func (s *system) nobodyInTheClear(e employer) {
 	if err := verdict(blindSpots(haystacks, map[string]string{
 		"the logs": e.id, "the database dump": title, "the metrics": "ashbridge_", "GET /v1/connections": e.id,
 		"GET /v1/connections/{id}": e.id, "GET /v1/jobs": title, "the stream": title, "NATS's store": title,
-		"events and listings": title,
+		"events and listings": title, "GET /v1/audit": e.id, "GET /v1/tokens?revoked=true": `"tokens":[`,
 	})); err != nil {
 		s.t.Errorf("the search proves nothing: %v", err)
 	}
