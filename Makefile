@@ -35,11 +35,12 @@ smoke-local: postgres prometheus ## the same services as plain processes: about 
 	$(GO) test -count=1 -v -run '^TestSmoke$$' ./internal/smoke
 
 # Under the race detector these take as much processor time as all others together: `make race` runs them so, and CI does.
+# Many of their tests wait most of the time, so that eight go side by side.
 LONG := ./syncer ./internal/e2e
 
 test: postgres compiler chromium prometheus ## set everything up and run all tests
 	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -vE '/(syncer|internal/e2e)$$')
-	$(GO) test -timeout 10m $(LONG)
+	$(GO) test -timeout 10m -parallel 8 $(LONG)
 
 race: postgres compiler chromium prometheus ## run the longest tests with the race detector, too
 	$(GO) test -race -timeout 20m $(LONG)

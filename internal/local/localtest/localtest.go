@@ -151,7 +151,7 @@ func (p *postgres) start() (err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	p.server, err = local.StartPostgres(ctx, local.PostgresOptions{Dir: p.dir, Volatile: p.settings.volatile})
+	p.server, err = local.StartPostgres(ctx, local.PostgresOptions{Dir: p.dir, Volatile: p.settings.volatile, MaxConns: 400})
 	if err != nil {
 		return err
 	}
