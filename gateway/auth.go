@@ -55,24 +55,32 @@ var denials = []denial{
 }
 
 // authenticate finds out who calls. Failures count against the address they come from. An address that has had too many
-// is refused, but for the token of the configuration and for those that this gateway knows: who sends wrong ones from an
-// address that many share, such as a proxy's, does not lock out those who send right ones.
+// is refused, but for right tokens: who sends wrong ones from an address that many share, such as a proxy's, does not lock
+// out those who send right ones. Only a token of the configuration that does not look random is looked at no more than
+// guessesASecond times then.
 func (g *Gateway) authenticate(ctx context.Context, c *fiber.Ctx) (caller, error) {
 	now := g.opts.Now()
 	scheme, text, _ := strings.Cut(c.Get(fiber.HeaderAuthorization), " ")
 	hash := sha256.Sum256([]byte(text))
 	isBearer := strings.EqualFold(scheme, "Bearer")
+	isShaped := isBearer && tokenText.MatchString(text)
+	address := neighbourhood(exchangeOf(c).remote)
+	wait := g.failures.wait(address, now)
+	isGuess := g.guesses.easy && isBearer && !isShaped && (wait > 0 || g.failures.full())
+	// A guess that is one too many is refused without a look at it, so that the answer tells nothing of it.
+	if isGuess && !g.guesses.take(now) {
+		g.metrics.denied[deniedLimited].Inc()
+		return caller{}, tooMany(errTooManyFailures, max(wait, time.Second))
+	}
 	// Hashes are compared, so that neither content nor length shows in the time.
 	if subtle.ConstantTimeCompare(hash[:], g.adminHash[:]) == 1 && isBearer {
 		return environmentCaller, nil
 	}
-	address := neighbourhood(exchangeOf(c).remote)
-	wait := g.failures.wait(address, now)
 	why := deniedMalformed
 	switch {
 	case scheme == "":
 		why = deniedMissing
-	case isBearer && tokenText.MatchString(text):
+	case isShaped:
 		t, err := g.tokens.find(ctx, hash, wait > 0)
 		switch {
 		case err == nil:
@@ -80,7 +88,7 @@ func (g *Gateway) authenticate(ctx context.Context, c *fiber.Ctx) (caller, error
 				g.tokens.used(t.ID)
 				return caller{mirror.Actor{Kind: mirror.ActorToken, ID: t.ID, Name: t.Name}, t.Role}, nil
 			}
-		case errors.Is(err, mirror.ErrNotFound), errors.Is(err, errNotAsked):
+		case errors.Is(err, mirror.ErrNotFound), errors.Is(err, errNotListed):
 			why = deniedUnknown
 		default:
 			g.metrics.denied[deniedUnsure].Inc()

@@ -11,7 +11,8 @@ const (
 	failuresAllowed = 20
 	failureWindow   = time.Minute
 	// failuresKept bounds for how many addresses failures are counted. What comes beyond is not counted: it is answered as
-	// if it were the first, which is better than refusing strangers for what others did.
+	// if it were the first, which is better than refusing strangers for what others did. Guesses of an easy token are then
+	// bounded for all addresses together.
 	failuresKept = 10_000
 )
 
@@ -37,6 +38,13 @@ func (f *failures) wait(who string, now time.Time) time.Duration {
 		return 0
 	}
 	return max(0, n.since.Add(failureWindow).Sub(now))
+}
+
+// full says that no other addresses can be counted.
+func (f *failures) full() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.count) >= failuresKept
 }
 
 // add counts a failure.

@@ -19,9 +19,9 @@ type fakeToken struct {
 // fakeTokens are the tokens and the audit log of the fake store, whose lock guards them.
 type fakeTokens struct {
 	tokens []*fakeToken
-	// asked counts lookups, uses how often a use was noted.
-	asked, uses int
-	acts        []mirror.AuditEntry
+	// asked counts lookups, listed readings of all hashes, uses how often a use was noted.
+	asked, listed, uses int
+	acts                []mirror.AuditEntry
 	// mute is the error of what writes the audit log, if set.
 	mute error
 	// onDue, if set, is called when a poll was made due, under the lock.
@@ -79,6 +79,19 @@ func (s *fakeStore) TokenOf(_ context.Context, hash []byte) (mirror.APIToken, er
 		}
 	}
 	return mirror.APIToken{}, mirror.ErrNotFound
+}
+
+func (s *fakeStore) TokenHashes(context.Context) ([][]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listed++
+	var out [][]byte
+	for _, t := range s.tokens {
+		if unusable(t.APIToken, s.now()) == "" {
+			out = append(out, t.hash)
+		}
+	}
+	return out, s.down
 }
 
 func (s *fakeStore) TokenUsed(_ context.Context, id string) error {

@@ -130,9 +130,13 @@ type Gateway struct {
 	tokens    *keyring
 	// failures counts those of addresses that send no right token, refusals those of tokens that ask for too much.
 	failures, refusals *failures
-	heart              *pulse.Pulse
-	setups             keyedLocks
-	tests              keyedLocks
+	// guesses bounds how often the token of the configuration is guessed, where it does not look random.
+	guesses *guesses
+	// refused keeps refused requests from filling the log.
+	refused *sparing
+	heart   *pulse.Pulse
+	setups  keyedLocks
+	tests   keyedLocks
 	// serving says that Run serves and has not been told to end; leaving that it has.
 	serving, leaving atomic.Bool
 
@@ -167,6 +171,8 @@ func New(o Options) (*Gateway, error) {
 	g.logins = newLogins(o.Subscribers.Credential, o.Now, o.Logger, m)
 	g.tokens = newKeyring(o)
 	g.failures, g.refusals = newFailures(), newFailures()
+	g.guesses = newGuesses(o.AdminToken)
+	g.refused = newSparing(o.Now)
 	g.heart = pulse.New(o.Heart, "gateway", o.Logger)
 	g.feedStates = newFeedStates(o.Feeds.FeedState, o.Now)
 	g.feedReaders = newFeedReaders()
@@ -280,6 +286,9 @@ func (g *Gateway) Run(ctx context.Context, ln net.Listener) error {
 		return g.stopServer(ctx, app, cancelRequests)
 	})
 	g.serving.Store(true)
+	if g.guesses.easy {
+		g.log.WarnContext(ctx, "the token of the configuration may be guessed; make another one with `openssl rand -hex 32`")
+	}
 	g.log.InfoContext(ctx, "gateway is serving", "addr", ln.Addr().String(), "public_url", g.opts.PublicURL)
 	err := server.Wait()
 	stopBackground()

@@ -22,14 +22,16 @@ const (
 	// tokenRest is how long the store is left alone after it failed.
 	tokenRest   = 3 * time.Second
 	tokenLookup = 2 * time.Second
+	// listFresh is how long a list of the hashes that there are is used.
+	listFresh = time.Second
 	// usedEvery is how often it is noted that a token is used.
 	usedEvery = time.Minute
 	usedTime  = time.Second
 	usedQueue = 256
 )
 
-// errNotAsked: the token is not known here, and the store was not to be asked.
-var errNotAsked = errors.New("not known here")
+// errNotListed: the token is not among those of use.
+var errNotListed = errors.New("not among the tokens of use")
 
 // readToken is a token and when the store was asked for it.
 type readToken struct {
@@ -40,6 +42,7 @@ type readToken struct {
 // keyring finds tokens by their hash. It holds those of which the store said that they exist, revoked ones too.
 type keyring struct {
 	lookup func(ctx context.Context, hash []byte) (mirror.APIToken, error)
+	list   func(ctx context.Context) ([][]byte, error)
 	note   func(ctx context.Context, id string) error
 	now    func() time.Time
 	log    *slog.Logger
@@ -53,20 +56,26 @@ type keyring struct {
 	// the use of a token was last noted.
 	revoked map[string]time.Time
 	noted   map[string]time.Time
+
+	// listing is held by who reads the list, and guards what follows: the hashes of use, and when they were read.
+	listing  sync.Mutex
+	listed   map[[sha256.Size]byte]struct{}
+	listedAt time.Time
 }
 
 func newKeyring(o Options) *keyring {
 	return &keyring{
-		lookup: o.Tokens.TokenOf, note: o.Tokens.TokenUsed, now: o.Now, log: o.Logger, queue: make(chan string, usedQueue),
+		lookup: o.Tokens.TokenOf, list: o.Tokens.TokenHashes, note: o.Tokens.TokenUsed, now: o.Now, log: o.Logger, queue: make(chan string, usedQueue),
 		known: make(map[[sha256.Size]byte]readToken), unknown: absences{}, revoked: make(map[string]time.Time),
 		noted: make(map[string]time.Time),
 	}
 }
 
-// find returns the token with this hash, from memory if it is fresh enough or the store does not answer. With knownOnly the
-// store is asked for none that is not in memory: errNotAsked. mirror.ErrNotFound if the store said that there is no such
-// token; any other error means that it is not known.
-func (k *keyring) find(ctx context.Context, hash [sha256.Size]byte, knownOnly bool) (mirror.APIToken, error) {
+// find returns the token with this hash, from memory if it is fresh enough or the store does not answer. With limited the
+// store is asked for none that is neither in memory nor among those of use, of which a list is read at most once in
+// listFresh: errNotListed. However many wrong ones come, a right one is found then, and the store has little to do.
+// mirror.ErrNotFound if the store said that there is no such token; any other error means that it is not known.
+func (k *keyring) find(ctx context.Context, hash [sha256.Size]byte, limited bool) (mirror.APIToken, error) {
 	now := k.now()
 	k.mu.Lock()
 	cached, isCached := k.known[hash]
@@ -78,8 +87,10 @@ func (k *keyring) find(ctx context.Context, hash [sha256.Size]byte, knownOnly bo
 		return k.asRevoked(cached.APIToken), nil
 	case isUnknown:
 		return mirror.APIToken{}, mirror.ErrNotFound
-	case !isCached && knownOnly:
-		return mirror.APIToken{}, errNotAsked
+	case !isCached && limited:
+		if err := k.isListed(ctx, hash); err != nil {
+			return mirror.APIToken{}, err
+		}
 	}
 	err := errStoreResting
 	if !resting {
@@ -92,6 +103,50 @@ func (k *keyring) find(ctx context.Context, hash [sha256.Size]byte, knownOnly bo
 		return k.asRevoked(cached.APIToken), nil
 	}
 	return mirror.APIToken{}, err
+}
+
+// isListed is errNotListed for a token that is not of use, any other error where that is not known.
+func (k *keyring) isListed(ctx context.Context, hash [sha256.Size]byte) error {
+	k.listing.Lock()
+	defer k.listing.Unlock()
+	now := k.now()
+	if k.listed == nil || now.Sub(k.listedAt) >= listFresh {
+		if err := k.readList(ctx, now); err != nil {
+			return err
+		}
+	}
+	if _, ok := k.listed[hash]; !ok {
+		return errNotListed
+	}
+	return nil
+}
+
+// readList reads the hashes of the tokens of use; listing is held.
+func (k *keyring) readList(ctx context.Context, now time.Time) error {
+	k.mu.Lock()
+	resting := now.Before(k.restUntil)
+	k.mu.Unlock()
+	if resting {
+		return errStoreResting
+	}
+	bounded, cancel := context.WithTimeout(ctx, tokenLookup)
+	defer cancel()
+	hashes, err := k.list(bounded)
+	if err != nil {
+		if ctx.Err() == nil {
+			k.mu.Lock()
+			k.restUntil = now.Add(tokenRest)
+			k.mu.Unlock()
+		}
+		return fmt.Errorf("listing the tokens of use: %w", err)
+	}
+	k.listed, k.listedAt = make(map[[sha256.Size]byte]struct{}, len(hashes)), now
+	for _, h := range hashes {
+		if len(h) == sha256.Size {
+			k.listed[[sha256.Size]byte(h)] = struct{}{}
+		}
+	}
+	return nil
 }
 
 // fresh asks the store, and remembers the answer.

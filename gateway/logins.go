@@ -22,8 +22,6 @@ const (
 	// loginRest is how long the store is left alone after it failed.
 	loginRest   = 3 * time.Second
 	loginLookup = 2 * time.Second
-	// loginTell is the shortest time between two lines about refused logins.
-	loginTell = time.Second
 )
 
 // loginOutcome is what became of a login.
@@ -58,9 +56,7 @@ type logins struct {
 	known     map[string]credential
 	unknown   absences
 	restUntil time.Time
-	// toldAt is when a refusal was last logged, untold how many were not since.
-	toldAt time.Time
-	untold int
+	lines     *sparing
 }
 
 func newLogins(
@@ -68,6 +64,7 @@ func newLogins(
 ) *logins {
 	return &logins{
 		lookup: lookup, now: now, log: log, metrics: m, known: make(map[string]credential), unknown: absences{},
+		lines: newSparing(now),
 	}
 }
 
@@ -96,16 +93,11 @@ func (l *logins) refused(ctx context.Context, a mirror.Login, o loginOutcome) {
 	l.tell(ctx, "a job board's login was refused", "user", clip(a.User), "host", a.Host, "reason", string(o))
 }
 
-// tell logs, but not more than a line in loginTell: whoever tries many passwords must not fill the disk.
+// tell logs, but not more than a line in tellEvery.
 func (l *logins) tell(ctx context.Context, what string, attrs ...any) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if now := l.now(); l.toldAt.IsZero() || now.Sub(l.toldAt) >= loginTell {
-		l.log.WarnContext(ctx, what, append(attrs, "not_logged_before", l.untold)...) //nolint:sloglint // both callers are constant
-		l.toldAt, l.untold = now, 0
-		return
+	if untold, is := l.lines.tell("login"); is {
+		l.log.WarnContext(ctx, what, append(attrs, "not_logged_before", untold)...) //nolint:sloglint // both callers are constant
 	}
-	l.untold++
 }
 
 // find returns what a user's password is compared with, from memory if it is fresh enough or the store does not answer.

@@ -130,6 +130,27 @@ func (g *Gateway) finish(c *fiber.Ctx, x *exchange, p *problem) {
 	g.report(c.UserContext(), x, p, answered{c.Response().StatusCode(), len(c.Request().Body()), len(c.Response().Body())})
 }
 
+// kindOfRefusal is under which kind a refused request is summed up in the log; empty for one that has a line of its own.
+// Those are summed up that need no right token: of them, anybody can send any number.
+func kindOfRefusal(x *exchange, status int) string {
+	isFault := status >= http.StatusInternalServerError
+	switch {
+	case status == http.StatusTooManyRequests:
+		return "too many"
+	case status < http.StatusBadRequest, x.caller.actor.ID != "", isFault && status != http.StatusServiceUnavailable:
+		return ""
+	case x.route == unmatched:
+		return unmatched
+	case x.outcome == "" && isFault:
+		return "unavailable"
+	case isFault: // a webhook that could not be stored is worth a line
+		return ""
+	case x.outcome != "":
+		return string(x.outcome)
+	}
+	return "no token"
+}
+
 // report counts and logs the request. A webhook that went well is worth a line only when debugging: there may be
 // thousands a second.
 func (g *Gateway) report(ctx context.Context, x *exchange, p *problem, a answered) {
@@ -150,6 +171,13 @@ func (g *Gateway) report(ctx context.Context, x *exchange, p *problem, a answere
 	}
 	if !g.log.Enabled(ctx, level) {
 		return
+	}
+	untold := 0
+	if kind := kindOfRefusal(x, status); kind != "" {
+		var is bool
+		if untold, is = g.refused.tell(kind); !is {
+			return
+		}
 	}
 	attrs := []slog.Attr{
 		slog.String("request_id", x.id), slog.String("route", x.route), slog.Int("status", status),
@@ -172,6 +200,9 @@ func (g *Gateway) report(ctx context.Context, x *exchange, p *problem, a answere
 		if p.cause != nil {
 			attrs = append(attrs, slog.String("error", p.cause.Error()))
 		}
+	}
+	if untold > 0 {
+		attrs = append(attrs, slog.Int("not_logged_before", untold))
 	}
 	g.log.LogAttrs(ctx, level, "http request", attrs...)
 }

@@ -213,6 +213,8 @@ type Tokens interface {
 	// TokenOf returns the token with this hash, revoked and expired ones too. mirror.ErrNotFound if there never was one; any
 	// other error means that it is not known.
 	TokenOf(ctx context.Context, hash []byte) (mirror.APIToken, error)
+	// TokenHashes returns the hashes of all tokens that are neither revoked nor expired.
+	TokenHashes(ctx context.Context) ([][]byte, error)
 	// TokenUsed notes that a token was used now, unless that was noted within the last minute.
 	TokenUsed(ctx context.Context, id string) error
 }

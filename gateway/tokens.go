@@ -62,7 +62,7 @@ func (g *Gateway) createToken(c *fiber.Ctx) error {
 	var f form
 	now := g.opts.Now().UTC().Truncate(time.Microsecond)
 	t := mirror.APIToken{
-		Name: f.boardName(body.Name), Role: f.role(body.Role), ExpiresAt: f.future("expires_at", body.ExpiresAt, now),
+		Name: f.tokenName(body.Name), Role: f.role(body.Role), ExpiresAt: f.future("expires_at", body.ExpiresAt, now),
 		CreatedAt: now, CreatedBy: inWords(exchangeOf(c).caller.actor),
 	}
 	if err := f.err(); err != nil {
@@ -89,6 +89,15 @@ func inWords(a mirror.Actor) string {
 		return a.Name + " (" + a.ID + ")"
 	}
 	return a.Name
+}
+
+// tokenName checks a token's name. Nobody may look in the audit log like who comes with the token of the configuration.
+func (f *form) tokenName(v *string) string {
+	name := f.boardName(v)
+	if strings.EqualFold(name, environment) {
+		f.fault("name", "it must not be "+environment+", as the token of the configuration is called")
+	}
+	return name
 }
 
 // role checks the name of a role.

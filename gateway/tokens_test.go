@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 )
 
@@ -117,6 +118,7 @@ func TestTokensAreCheckedBeforeTheyAreMade(t *testing.T) {
 		`{"name":"x","role":"root"}`:                          "role: it must be one of: admin, operator, read-only, connect-only",
 		`{"name":"x","role":"admin","expires_at":"tomorrow"}`: "expires_at: it must be a time such as 2027-01-31T00:00:00Z, or be left out for never",
 		`{"name":"x","role":"admin","expires_at":"2026-11-23T10:00:00Z"}`: "expires_at: it must be in the future",
+		`{"name":" Environment","role":"admin"}`:                          "name: it must not be environment, as the token of the configuration is called",
 		`{"name":"x","role":"admin","token":"ash_api_mine"}`:              "token: there is no such field; there are name, role, expires_at",
 	} {
 		p := b.call(request{method: "POST", path: "/v1/tokens", body: []byte(body)}).problem(t, 400, "invalid-request")
@@ -231,17 +233,19 @@ func TestTooManyFailuresAreRefusedByAddress(t *testing.T) {
 		t.Errorf("Retry-After %d, want 50", after)
 	}
 	b.call(request{method: "GET", path: "/v1/jobs", anonymous: true}).problem(t, 429, "too-many-failures")
-	// Who sends what this gateway knows is not hindered, even at the same address.
-	for _, token := range []string{adminToken, known.Token} {
+	// Who sends a right one is not hindered, even at the same address and where this gateway has never seen it.
+	for _, token := range []string{adminToken, known.Token, fresh.Token} {
 		if a := b.as(token); a.status != http.StatusOK {
 			t.Errorf("%d %s", a.status, a.body)
 		}
 	}
-	b.as(fresh.Token).problem(t, 429, "too-many-failures")
-	var now int
-	b.store.change(func() { now = b.store.asked })
-	if now != asked+1 { // the known one, which was read too long ago
-		t.Errorf("the store was asked %d times more", now-asked)
+	for i := range 50 {
+		b.as(wrong(100+i)).problem(t, 429, "too-many-failures")
+	}
+	var now, listed int
+	b.store.change(func() { now, listed = b.store.asked, b.store.listed })
+	if now != asked+2 || listed != 1 { // the known one was read too long ago
+		t.Errorf("the store was asked %d times more, and %d times for all", now-asked, listed)
 	}
 	// Nor is anybody at another address.
 	if status := b.from("127.0.0.2", fresh.Token); status != http.StatusOK {
@@ -252,10 +256,128 @@ func TestTooManyFailuresAreRefusedByAddress(t *testing.T) {
 	}
 	b.clock.add(failureWindow - 10*time.Second)
 	b.as(wrong(1)).problem(t, 401, "unauthorized")
-	for _, line := range []string{`{reason="limited"} 3`, `{reason="unknown"} 22`, `{reason="missing"} 0`, `{reason="expired"} 0`} {
+	for _, line := range []string{`{reason="limited"} 52`, `{reason="unknown"} 22`, `{reason="missing"} 0`, `{reason="expired"} 0`} {
 		if !counter(t, b, "ashbridge_gateway_token_failures_total"+line) {
 			t.Errorf("not exported: %s", line)
 		}
+	}
+}
+
+// What is of use by now is known within a second, and what is not is refused.
+func TestRightTokensOfALimitedAddress(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	revoked := b.token(mirror.RoleReadOnly)
+	b.call(request{method: "DELETE", path: "/v1/tokens/" + revoked.ID})
+	for i := range failuresAllowed + 1 {
+		b.as(fmt.Sprintf("%s%048x", tokenPrefix, i))
+	}
+	late := b.token(mirror.RoleAdmin)
+	b.as(revoked.Token).problem(t, 429, "too-many-failures")
+	b.clock.add(listFresh)
+	if a := b.as(late.Token); a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	// That the store cannot say it is no reason to call one wrong.
+	b.clock.add(listFresh)
+	b.store.setDown(mirror.ErrUnavailable)
+	var listed int
+	for range 3 {
+		b.as(revoked.Token).problem(t, 503, "unavailable")
+	}
+	b.store.change(func() { listed = b.store.listed })
+	if listed != 3 {
+		t.Errorf("all hashes were read %d times, want once for each second, and no more while the store rests", listed)
+	}
+}
+
+func TestGuessesOfAnEasyTokenAreBounded(t *testing.T) {
+	t.Parallel()
+	const easy = "summer-of-2026-summer"
+	b := setup(t, func(o *Options) { o.AdminToken = easy })
+	eventually(t, "a warning", func() bool {
+		return strings.Contains(b.logs.String(), "the token of the configuration may be guessed")
+	})
+	for range failuresAllowed {
+		b.as("guess").problem(t, 401, "unauthorized")
+	}
+	allowed := 0
+	for range 10 {
+		if a := b.as(easy); a.status == http.StatusOK {
+			allowed++
+		} else {
+			a.problem(t, 429, "too-many-failures")
+		}
+	}
+	if allowed != guessesASecond {
+		t.Errorf("%d guesses in a second were looked at", allowed)
+	}
+	b.as("ash_api_"+strings.Repeat("0", 48)).problem(t, 429, "too-many-failures")
+	if status := b.from("127.0.0.2", easy); status != http.StatusOK {
+		t.Errorf("from another address: %d", status)
+	}
+	b.clock.add(time.Second)
+	for range guessesASecond - 1 {
+		b.as("guess").problem(t, 429, "too-many-failures")
+	}
+	if a := b.as(easy); a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	b.as(easy).problem(t, 429, "too-many-failures")
+	// Where no more addresses can be counted, all are bounded together.
+	b.clock.add(time.Second)
+	for i := range failuresKept {
+		b.failures.add(strconv.Itoa(i), b.clock.now())
+	}
+	for range guessesASecond {
+		b.from("127.0.0.2", "guess")
+	}
+	if status := b.from("127.0.0.2", easy); status != http.StatusTooManyRequests {
+		t.Errorf("one guess too many of an address that cannot be counted: %d", status)
+	}
+}
+
+func TestTokensThatLookRandom(t *testing.T) {
+	t.Parallel()
+	for token, want := range map[string]bool{
+		"": true, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa": true, "0123456789abcdef": true,
+		"passwordpasswordpasswordpassword": true, "5f1d83a09c2be47605f1d83a09c2be47": false,
+		"JBSWY3DPEHPK3PXPIU4QK7LMNA": false, "q7Zk1vXo9LrT2bNc8YwEfA==": false, adminToken: false,
+	} {
+		if got := newGuesses(ashby.Secret(token)).easy; got != want {
+			t.Errorf("%q has %.0f bits", token, bitsOf(token))
+		}
+	}
+}
+
+// Whoever sends much that is refused must not fill the disk.
+func TestRefusedRequestsAreSummedUpInTheLog(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	send := func() {
+		for range 30 {
+			b.as("wrong") // 401, then 429
+			b.call(request{method: "GET", path: "/nothing"})
+			b.call(request{method: "GET", path: "/feeds/none/jobs.json", anonymous: true})
+			b.call(request{method: "POST", path: "/hooks/ashby/none", body: []byte("{}"), anonymous: true})
+		}
+	}
+	lines := func() int { return strings.Count(b.logs.String(), `"msg":"http request"`) }
+	send()
+	if n := lines(); n != 4 {
+		t.Errorf("%d lines", n)
+	}
+	b.clock.add(tellEvery)
+	send()
+	if n := lines(); n != 8 || strings.Count(b.logs.String(), `"not_logged_before":29`) != 2 {
+		t.Errorf("%d lines: %s", n, b.logs.String())
+	}
+	// What is done with a right token has a line each.
+	for range 3 {
+		b.call(request{method: "GET", path: "/v1/jobs/none"}).problem(t, 404, "not-found")
+	}
+	if n := lines(); n != 11 {
+		t.Errorf("%d lines", n)
 	}
 }
 
@@ -339,5 +461,7 @@ func (lookupFunc) Tokens(context.Context, mirror.TokenQuery) ([]mirror.APIToken,
 func (lookupFunc) RevokeToken(context.Context, string) (mirror.APIToken, error) {
 	return mirror.APIToken{}, errBoom
 }
+
+func (lookupFunc) TokenHashes(context.Context) ([][]byte, error) { return nil, errBoom }
 
 func (lookupFunc) TokenUsed(context.Context, string) error { return errBoom }

@@ -90,6 +90,16 @@ func (g Gateway) TokenOf(ctx context.Context, hash []byte) (mirror.APIToken, err
 	return row.token(), wrap(ctx, "looking up a token", err)
 }
 
+// TokenHashes returns the hashes of all tokens that are neither revoked nor expired.
+func (g Gateway) TokenHashes(ctx context.Context) ([][]byte, error) {
+	var hashes [][]byte
+	err := g.db.x.SelectContext(ctx, &hashes, `
+		SELECT token_hash
+		FROM api_tokens
+		WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())`)
+	return hashes, wrap(ctx, "listing the hashes of tokens", err)
+}
+
 // TokenUsed notes that a token was used now, unless that was noted within the last minute.
 func (g Gateway) TokenUsed(ctx context.Context, id string) error {
 	_, err := affected(g.db.x.ExecContext(ctx, `

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -64,6 +65,16 @@ func TestTokens(t *testing.T) {
 	active, all := b.tokens(false), b.tokens(true)
 	if len(active) != 1 || active["tok_3"].Name != "deploy" || len(all) != 3 || !all["tok_2"].RevokedAt.Equal(*all["tok_2"].ExpiresAt) {
 		t.Errorf("active %+v, all %+v", active, all)
+	}
+	soon := time.Now().Add(time.Hour)
+	b.must(b.g.CreateToken(t.Context(), mirror.APIToken{ID: "tok_4", Name: "soon", Role: mirror.RoleAdmin, ExpiresAt: &soon}, hashByte(4)))
+	b.must(b.g.CreateToken(t.Context(), mirror.APIToken{ID: "tok_5", Name: "late", Role: mirror.RoleAdmin, ExpiresAt: &soon}, hashByte(5)))
+	b.exec(`UPDATE api_tokens SET expires_at = clock_timestamp() WHERE id = 'tok_5'`)
+	hashes, err := b.g.TokenHashes(t.Context())
+	b.must(err)
+	slices.SortFunc(hashes, bytes.Compare)
+	if diff := cmp.Diff([][]byte{hashByte(3), hashByte(4)}, hashes); diff != "" {
+		t.Errorf("of use: %s", diff)
 	}
 	page, err := b.g.Tokens(t.Context(), mirror.TokenQuery{Revoked: true, After: "tok_1", Limit: 1})
 	if err != nil || len(page) != 1 || page[0].ID != "tok_2" {
