@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -73,7 +72,8 @@ func actOf(c *fiber.Ctx, r route) mirror.Act {
 		if id := c.Query("connection"); targetShape.MatchString(id) {
 			a.Connection = strings.Clone(id)
 		}
-		a.Detail = map[string]any{"kind": string(kind.Kind)}
+		x.detail.Kind = string(kind.Kind)
+		a.Detail = map[string]any{"kind": x.detail.Kind}
 	}
 	if r.action == actUpdateConnection {
 		a.Action = connectionAct(c.BodyRaw())
@@ -109,8 +109,9 @@ func (g *Gateway) finishAct(ctx context.Context, c *fiber.Ctx, id int64, status 
 	if targetShape.MatchString(x.connection) {
 		end.Connection = x.connection
 	}
-	if len(x.fields) > 0 {
-		end.Detail = map[string]any{"fields": x.fields}
+	var err error
+	if end.Detail, err = x.detail.named(); err != nil {
+		g.log.ErrorContext(ctx, "the detail of an act was not written down", "audit_id", id, "error", err)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTime)
 	defer cancel()
@@ -222,7 +223,3 @@ func showAudit(e mirror.AuditEntry) auditEntryJSON {
 	}
 	return out
 }
-
-// noteFields has the audit log tell which fields a request names. They are fields that there are, so that no secret can
-// be among them.
-func noteFields(c *fiber.Ctx, fields []string) { exchangeOf(c).fields = slices.Clone(fields) }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -143,11 +144,71 @@ func TestActsTellWhatWasDoneToWhat(t *testing.T) {
 			continue
 		}
 		got := told[0]
-		fields, _ := got.Detail["fields"].([]string)
+		var fields []string
+		if named, _ := got.Detail["fields"].([]any); named != nil {
+			for _, f := range named {
+				fields = append(fields, fmt.Sprint(f))
+			}
+		}
 		if got.Action != *c.action || got.Target != *c.target || got.Connection != *c.connection ||
 			fmt.Sprint(got.Outcome, " ", *got.Status) != c.outcome || !slices.Equal(fields, c.fields) {
 			t.Errorf("%s: %+v with status %d", *c.action, got, *got.Status)
 		}
+	}
+}
+
+// The values are those that were checked, and are told of what was refused too; a note only of what was decided.
+func TestActsTellTheValuesThatMatter(t *testing.T) {
+	t.Parallel()
+	b := setup(t, allowAll)
+	e := b.connect("acme")
+	board := b.subscribe(map[string]any{"name": "x"})
+	endpoint := b.endpoint(map[string]any{"url": "https://board.example.com/hook"})
+	b.store.held = []mirror.HeldView{hold("h1", e.ID, mirror.HoldOpen, b.clock.now()), hold("h2", e.ID, mirror.HoldEnded, b.clock.now())}
+	long := strings.Repeat("é", 600)
+	for _, c := range []struct {
+		method, path, body, want string
+	}{
+		{"POST", "/v1/connections/check", `{"api_key":"` + goodKey + `","modules":["candidates"]}`,
+			`{"fields":["api_key","modules"],"modules":["candidates","jobs"]}`},
+		{"PATCH", "/v1/connections/" + e.ID, `{"paused":true,"poll_interval":"PT30M","modules":["jobs"],"employer_name":"canary"}`,
+			`{"fields":["employer_name","modules","paused","poll_interval"],"modules":["jobs"],"paused":true,"poll_interval":"30m0s"}`},
+		{"PATCH", "/v1/connections/" + e.ID, `{"paused":false}`, `{"fields":["paused"],"paused":false}`},
+		{"PATCH", "/v1/connections/" + e.ID, `{"modules":["jobs","canary"]}`, `{"fields":["modules"]}`},
+		{"PATCH", "/v1/connections/" + e.ID, `{"poll_interval":"canary"}`, `{"fields":["poll_interval"]}`},
+		{"POST", "/v1/tokens", `{"name":"canary","role":"connect-only","expires_at":"2027-11-23T11:00:00+01:00"}`,
+			`{"expires_at":"2027-11-23T10:00:00Z","fields":["expires_at","name","role"],"role":"connect-only"}`},
+		{"POST", "/v1/tokens", `{"name":"canary","role":"connect-only"}`, `{"fields":["name","role"],"role":"connect-only"}`},
+		{"POST", "/v1/tokens", `{"name":"x","role":"canary"}`, `{"fields":["name","role"]}`},
+		{"POST", "/v1/holds/h1/reject", `{"note":" We ask <them> & wait. "}`, `{"fields":["note"],"note":"We ask <them> & wait."}`},
+		{"POST", "/v1/holds/h1/approve", `{"note":"` + long + `"}`, `{"fields":["note"],"note":"` + long[:2*499] + `…"}`},
+		{"POST", "/v1/holds/h1/approve", ``, `{}`},
+		{"POST", "/v1/holds/h2/approve", `{"note":"canary"}`, `{"fields":["note"]}`},
+		{"POST", "/v1/subscribers/" + board.ID + "/replay", `{"snapshot":true}`, `{"fields":["snapshot"],"replay":"snapshot"}`},
+		{"POST", "/v1/subscribers/" + board.ID + "/replay", `{"since":"2026-11-23T09:00:00Z"}`, `{"fields":["since"],"replay":"since"}`},
+		{"POST", "/v1/subscribers/" + board.ID + "/replay", `{"job":{"connection":"c","posting":"canary","version":1}}`, `{"fields":["job"],"replay":"job"}`},
+		{"POST", "/v1/subscribers/" + board.ID + "/replay", `{"since":"canary"}`, `{"fields":["since"]}`},
+		{"POST", "/v1/endpoints/" + endpoint.ID + "/replay", `{"failed":true}`, `{"fields":["failed"],"replay":"failed"}`},
+		{"POST", "/v1/endpoints/" + endpoint.ID + "/replay", `{"snapshot":true}`, `{"fields":["snapshot"],"replay":"snapshot"}`},
+		{"POST", "/v1/endpoints/" + endpoint.ID + "/replay", `{"since":"2026-11-23T09:00:00Z"}`, `{"fields":["since"],"replay":"since"}`},
+		{"DELETE", "/v1/connections/" + e.ID + "?jobs=canary", ``, `{}`},
+		{"DELETE", "/v1/connections/" + e.ID + "?jobs=keep", ``, `{"jobs":"keep"}`},
+	} {
+		told := b.acts(func() { b.call(request{method: c.method, path: c.path, body: []byte(c.body)}) })
+		if len(told) != 1 {
+			t.Fatalf("%s %s: %d entries", c.method, c.path, len(told))
+		}
+		var text bytes.Buffer
+		enc := json.NewEncoder(&text)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(told[0].Detail); err != nil || strings.TrimSpace(text.String()) != c.want {
+			t.Errorf("%s %s %s: %s, want %s", c.method, c.path, c.body, text.String(), c.want)
+		}
+	}
+	var page auditJSON
+	b.call(request{method: "GET", path: "/v1/audit?action=connection.create"}).into(t, &page)
+	if d := fmt.Sprint(page.Entries[0].Detail); !strings.Contains(d, "modules:[jobs] poll_interval:1h0m0s") {
+		t.Errorf("shown as %s", d)
 	}
 }
 

@@ -52,6 +52,7 @@ func (g *Gateway) createConnection(c *fiber.Ctx) error {
 	if err := f.err(); err != nil {
 		return err
 	}
+	detailOf(c).Modules, detailOf(c).PollInterval = conn.Modules, conn.PollInterval.String()
 	ctx := c.UserContext()
 	fingerprint := g.opts.Seal.Fingerprint(key)
 	if err := g.refuseKnownKey(ctx, fingerprint, ""); err != nil {
@@ -161,6 +162,7 @@ func (g *Gateway) checkKey(c *fiber.Ctx) error {
 	if err := f.err(); err != nil {
 		return err
 	}
+	detailOf(c).Modules = modules
 	report, _, err := g.opts.Probe.Probe(c.UserContext(), key, modules)
 	if err != nil {
 		return fmt.Errorf("probing the key: %w", err)
@@ -238,6 +240,7 @@ func (g *Gateway) removeConnection(c *fiber.Ctx) error {
 	if err := q.err(); err != nil {
 		return err
 	}
+	detailOf(c).Jobs = jobs
 	ctx := c.UserContext()
 	v, err := g.opts.Connections.View(ctx, id)
 	if err != nil {

@@ -73,7 +73,7 @@ func (s *fakeStore) HeldBy(_ context.Context, id string) (mirror.HeldView, error
 	return mirror.HeldView{}, mirror.ErrNotFound
 }
 
-func (s *fakeStore) DecideHold(_ context.Context, id, state, note string) error {
+func (s *fakeStore) DecideHold(_ context.Context, id string, what mirror.HoldDecision) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, h := range s.held {
@@ -83,8 +83,9 @@ func (s *fakeStore) DecideHold(_ context.Context, id, state, note string) error 
 		if h.State == mirror.HoldEnded {
 			return fmt.Errorf("deciding: %w", mirror.ErrEnded)
 		}
-		now := s.now()
-		s.held[i].State, s.held[i].Note, s.held[i].DecidedAt = state, note, &now
+		what.At = s.now()
+		s.held[i].State, s.held[i].Note, s.held[i].DecidedAt = what.State, what.Note, &what.At
+		s.held[i].Decisions = append(slices.Clone(h.Decisions), what)
 		return nil
 	}
 	return mirror.ErrNotFound

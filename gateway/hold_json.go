@@ -27,6 +27,16 @@ type holdJSON struct {
 	Note         string         `json:"note"`
 	Next         string         `json:"next"`
 	Decisions    *decisionsJSON `json:"decisions"`
+	// DecisionsMade are all that were made, the first one first.
+	DecisionsMade []decisionMadeJSON `json:"decisions_made"`
+}
+
+// decisionMadeJSON is what a person decided.
+type decisionMadeJSON struct {
+	Decision  string    `json:"decision"`
+	Note      string    `json:"note"`
+	DecidedBy string    `json:"decided_by"`
+	DecidedAt time.Time `json:"decided_at"`
 }
 
 // heldPosting is a posting that waits; its title is nil once it is not public any more.
@@ -46,7 +56,10 @@ func showHold(v mirror.HeldView) holdJSON {
 		ID: v.ID, Connection: v.Connection, EmployerRef: v.EmployerRef, EmployerName: v.EmployerName,
 		State: v.State, Reason: v.Reason, PublicCount: v.PublicCount, Postings: make([]heldPosting, 0, len(v.Postings)),
 		OpenedAt: v.OpenedAt.UTC(), WaitingSince: v.CreatedAt.UTC(), DecidedAt: utc(v.DecidedAt), EndedAt: utc(v.EndedAt),
-		Outcome: v.Outcome, Note: v.Note, Next: nextOf(v),
+		Outcome: v.Outcome, Note: v.Note, Next: nextOf(v), DecisionsMade: make([]decisionMadeJSON, 0, len(v.Decisions)),
+	}
+	for _, d := range v.Decisions {
+		out.DecisionsMade = append(out.DecisionsMade, decisionMadeJSON{d.State, d.Note, d.By, d.At.UTC()})
 	}
 	for _, id := range v.Postings {
 		held := heldPosting{ID: id}

@@ -71,9 +71,11 @@ func (g *Gateway) decideHold(c *fiber.Ctx, state string) error {
 		return err
 	}
 	ctx := c.UserContext()
-	if err := g.opts.Holds.DecideHold(ctx, id, state, note); err != nil {
+	what := mirror.HoldDecision{State: state, Note: note, By: inWords(exchangeOf(c).caller.actor)}
+	if err := g.opts.Holds.DecideHold(ctx, id, what); err != nil {
 		return fmt.Errorf("deciding on a hold: %w", err)
 	}
+	detailOf(c).Note = note
 	v, err := g.opts.Holds.HeldBy(ctx, id)
 	if err != nil {
 		return fmt.Errorf("reading hold: %w", err)

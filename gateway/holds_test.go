@@ -120,6 +120,20 @@ func TestHoldIsDecided(t *testing.T) {
 	if h := decide("reject", nil); h.State != mirror.HoldRejected || h.Note != "" {
 		t.Errorf("%+v", h)
 	}
+	ops := b.token(mirror.RoleOperator)
+	b.clock.add(time.Minute)
+	var h holdJSON
+	b.call(request{
+		method: "POST", path: "/v1/holds/h1/approve", header: map[string]string{"Authorization": "Bearer " + ops.Token},
+	}).into(t, &h)
+	now := b.clock.now()
+	if want := []decisionMadeJSON{
+		{mirror.HoldApproved, "Paris\nclosed", "environment", now.Add(-time.Minute)},
+		{mirror.HoldRejected, "", "environment", now.Add(-time.Minute)},
+		{mirror.HoldApproved, "", "a operator (" + ops.ID + ")", now},
+	}; !slices.Equal(h.DecisionsMade, want) {
+		t.Errorf("decisions %+v, want %+v", h.DecisionsMade, want)
+	}
 	for _, body := range []any{
 		map[string]any{"why": "x"},
 		map[string]any{"note": strings.Repeat("x", 1001)},

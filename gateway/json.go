@@ -44,7 +44,7 @@ func readJSON(c *fiber.Ctx, into any) error {
 	if err := invalidFields(faults); err != nil {
 		return err
 	}
-	noteFields(c, slices.Sorted(maps.Keys(fields)))
+	detailOf(c).Fields = slices.Sorted(maps.Keys(fields))
 	err := json.Unmarshal(body, into)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return invalid(wrong.Field, "it must not be a JSON "+wrong.Value)

@@ -26,12 +26,12 @@ type exchange struct {
 	// route is the method and pattern, never the path itself: a hook's path holds its token.
 	route      string
 	connection string
-	// caller is who came with a token, or tried to, and remote from where. target is the id of what a request made, and fields names what it changes, for the
-	// audit log.
+	// caller is who came with a token, or tried to, and remote from where. target is the id of what a request made, and
+	// detail what else the audit log tells of it.
 	caller caller
 	remote netip.Addr
 	target string
-	fields []string
+	detail actDetail
 	// outcome says what became of a webhook.
 	outcome outcome
 	hint    *mirror.Hint

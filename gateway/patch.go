@@ -43,6 +43,7 @@ func (g *Gateway) patchConnection(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	notePatch(detailOf(c), patch, body)
 	ctx := c.UserContext()
 	before, err := g.opts.Connections.View(ctx, id)
 	if err != nil {
@@ -63,6 +64,17 @@ func (g *Gateway) patchConnection(c *fiber.Ctx) error {
 		exchangeOf(c).hint = &mirror.Hint{Connection: id, Kind: mirror.HintPoll}
 	}
 	return writeJSON(c, fiber.StatusOK, g.show(g.patched(ctx, before, patch), secret))
+}
+
+// notePatch has the audit log tell what is changed, as far as it may.
+func notePatch(d *actDetail, patch mirror.ConnectionPatch, body patchBody) {
+	d.Paused = patch.Paused
+	if patch.PollInterval != nil {
+		d.PollInterval = patch.PollInterval.String()
+	}
+	if body.Modules != nil { // they are among those that there are
+		d.Modules = tidyModules(body.Modules)
+	}
 }
 
 // completePatch fills in what needs the store, Ashby or the keyset. It returns the new webhook secret where one was asked

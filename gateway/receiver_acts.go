@@ -122,6 +122,7 @@ func (g *Gateway) resumeReceiver(c *fiber.Ctx) error {
 	}
 	var replayed *replayedJSON
 	if body.Snapshot {
+		detailOf(c).Replay = replaySnapshot
 		r, err := g.opts.Receivers.Replay(ctx, id, mirror.Replay{Snapshot: true})
 		if err != nil {
 			return fmt.Errorf("queueing a snapshot: %w", err)
@@ -137,6 +138,17 @@ type receiverReplay struct {
 	Snapshot bool    `json:"snapshot"`
 	Since    *string `json:"since"`
 	Failed   bool    `json:"failed"`
+}
+
+// kind says what a body asks for that was checked.
+func (b receiverReplay) kind() replayKind {
+	switch {
+	case b.Snapshot:
+		return replaySnapshot
+	case b.Failed:
+		return replayFailed
+	}
+	return replaySince
 }
 
 func (g *Gateway) replayToReceiver(c *fiber.Ctx) error {
@@ -167,6 +179,7 @@ func (g *Gateway) replayToReceiver(c *fiber.Ctx) error {
 	if err := f.err(); err != nil {
 		return err
 	}
+	detailOf(c).Replay = body.kind()
 	r, err := g.opts.Receivers.Replay(c.UserContext(), id, what)
 	if err != nil {
 		return fmt.Errorf("replaying to an endpoint: %w", err)

@@ -47,6 +47,7 @@ func (g *Gateway) replaySubscriber(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	detailOf(c).Replay = body.kind()
 	ctx := c.UserContext()
 	if body.Job != nil {
 		if start.Sequence, err = g.placeOf(c, id, *body.Job); err != nil {
@@ -58,6 +59,17 @@ func (g *Gateway) replaySubscriber(c *fiber.Ctx) error {
 		return fmt.Errorf("replaying to subscriber: %w", err)
 	}
 	return writeJSON(c, fiber.StatusOK, g.showSubscriber(g.settle(ctx, s), ""))
+}
+
+// kind says what a body asks for that was checked.
+func (b replayBody) kind() replayKind {
+	switch {
+	case b.Since != nil:
+		return replaySince
+	case b.Job != nil:
+		return replayOneJob
+	}
+	return replaySnapshot
 }
 
 // start checks the body; the place of a job's version is still to be found.

@@ -60,8 +60,8 @@ type Holds interface {
 	// HeldBy returns a hold by its id. mirror.ErrNotFound.
 	HeldBy(ctx context.Context, id string) (mirror.HeldView, error)
 	// DecideHold makes a hold mirror.HoldApproved or mirror.HoldRejected, also one that was decided otherwise before, and a
-	// poll due. mirror.ErrNotFound, mirror.ErrEnded.
-	DecideHold(ctx context.Context, id, state, note string) error
+	// poll due. The decision is made now, whatever its time is. mirror.ErrNotFound, mirror.ErrEnded.
+	DecideHold(ctx context.Context, id string, what mirror.HoldDecision) error
 }
 
 // Diary tells what was done and what came of it.

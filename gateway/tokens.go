@@ -68,6 +68,7 @@ func (g *Gateway) createToken(c *fiber.Ctx) error {
 	if err := f.err(); err != nil {
 		return err
 	}
+	detailOf(c).Role, detailOf(c).ExpiresAt = t.Role, t.ExpiresAt
 	id, err := uuid.NewV7()
 	if err != nil {
 		return fmt.Errorf("making an id: %w", err)

@@ -23,10 +23,21 @@ type HeldView struct {
 	Connection, EmployerRef, EmployerName string
 	// Jobs are the titles of the held postings that are still public, by posting id.
 	Jobs map[string]string
-	// Outcome says how it ended, Note what the person who decided wrote.
-	Outcome, Note      string
+	// Outcome says how it ended, Note what the person wrote who decided last.
+	Outcome, Note string
+	// Decisions are all that were made, the first one first.
+	Decisions          []HoldDecision
 	OpenedAt           time.Time
 	DecidedAt, EndedAt *time.Time
+}
+
+// HoldDecision is what a person decided on a hold.
+type HoldDecision struct {
+	// State is HoldApproved or HoldRejected.
+	State string
+	// Note is what the person wrote, By who it was, in words; empty where that is not known.
+	Note, By string
+	At       time.Time
 }
 
 // HoldQuery selects holds, newest first.

@@ -65,7 +65,7 @@ func (g Gateway) HeldBy(ctx context.Context, id string) (mirror.HeldView, error)
 	return views[0], nil
 }
 
-// heldViews adds the titles of the held postings that are still public.
+// heldViews adds the titles of the held postings that are still public, and the decisions.
 func (d *DB) heldViews(ctx context.Context, rows []heldRow) ([]mirror.HeldView, error) {
 	ids := make([]string, 0, len(rows))
 	for _, r := range rows {
@@ -90,23 +90,50 @@ func (d *DB) heldViews(ctx context.Context, rows []heldRow) ([]mirror.HeldView, 
 		}
 		jobs[t.Hold][t.Posting] = t.Title
 	}
+	decisions, err := d.decisions(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
 	views := make([]mirror.HeldView, 0, len(rows))
 	for _, r := range rows {
 		views = append(views, mirror.HeldView{
 			Hold: r.hold(), Connection: r.Connection, EmployerRef: r.EmployerRef, EmployerName: r.EmployerName,
 			Jobs: jobs[r.ID], Outcome: r.Outcome, Note: r.Note, OpenedAt: r.OpenedAt.UTC(),
-			DecidedAt: utc(r.DecidedAt), EndedAt: utc(r.EndedAt),
+			Decisions: decisions[r.ID], DecidedAt: utc(r.DecidedAt), EndedAt: utc(r.EndedAt),
 		})
 	}
 	return views, nil
 }
 
-// DecideHold notes what a person decided on a hold, mirror.HoldApproved or mirror.HoldRejected, in place of what was
-// decided before, and makes a poll due, which is what acts on it. mirror.ErrNotFound, mirror.ErrEnded.
-func (g Gateway) DecideHold(ctx context.Context, id, state, note string) error {
+// decisions are those on each of the holds, the first one first.
+func (d *DB) decisions(ctx context.Context, holds []string) (map[string][]mirror.HoldDecision, error) {
+	var rows []struct {
+		Hold     string    `db:"hold_id"`
+		Decision string    `db:"decision"`
+		Note     string    `db:"note"`
+		By       string    `db:"decided_by"`
+		At       time.Time `db:"decided_at"`
+	}
+	if err := d.x.SelectContext(ctx, &rows, `
+		SELECT hold_id, decision, note, decided_by, decided_at
+		FROM hold_decisions
+		WHERE hold_id = ANY($1)
+		ORDER BY id`, textArray(holds)); err != nil {
+		return nil, err
+	}
+	of := map[string][]mirror.HoldDecision{}
+	for _, r := range rows {
+		of[r.Hold] = append(of[r.Hold], mirror.HoldDecision{State: r.Decision, Note: r.Note, By: r.By, At: r.At.UTC()})
+	}
+	return of, nil
+}
+
+// DecideHold notes what a person decided on a hold, now, beside what was decided before, and makes a poll due, which is
+// what acts on it. mirror.ErrNotFound, mirror.ErrEnded.
+func (g Gateway) DecideHold(ctx context.Context, id string, what mirror.HoldDecision) error {
 	const doing = "deciding on a hold"
-	if state != mirror.HoldApproved && state != mirror.HoldRejected {
-		return fmt.Errorf("%s: %q is no decision", doing, state)
+	if what.State != mirror.HoldApproved && what.State != mirror.HoldRejected {
+		return fmt.Errorf("%s: %q is no decision", doing, what.State)
 	}
 	return g.db.inTx(ctx, doing, func(tx *sqlx.Tx) error {
 		var row struct {
@@ -121,9 +148,14 @@ func (g Gateway) DecideHold(ctx context.Context, id, state, note string) error {
 			return mirror.ErrEnded
 		}
 		if err := mustAffect(1)(tx.ExecContext(ctx, `
-			UPDATE holds
-			SET state = $2, note = $3, decided_at = clock_timestamp()
-			WHERE id = $1`, id, state, note)); err != nil {
+			WITH decided AS (
+				UPDATE holds
+				SET state = $2, note = $3, decided_at = clock_timestamp()
+				WHERE id = $1
+				RETURNING id, state, note, decided_at
+			)
+			INSERT INTO hold_decisions (hold_id, decision, note, decided_by, decided_at)
+			SELECT id, state, note, $4, decided_at FROM decided`, id, what.State, what.Note, what.By)); err != nil {
 			return err
 		}
 		return makeDue(ctx, tx, row.Connection)

@@ -17,6 +17,10 @@ func (b *bundle) setHold(h mirror.Hold) {
 	b.apply(u)
 }
 
+func decision(state, note string) mirror.HoldDecision {
+	return mirror.HoldDecision{State: state, Note: note, By: "somebody"}
+}
+
 func (b *bundle) hold() *mirror.Hold {
 	b.Helper()
 	hold, err := b.s.Hold(b.Context(), "acme")
@@ -49,11 +53,11 @@ func TestAHoldFromOpeningToEnd(t *testing.T) {
 		t.Errorf("view %+v %s", view, diff)
 	}
 	b.exec(`UPDATE sync_state SET next_poll_at = clock_timestamp() + INTERVAL '1 hour', first_synced_at = now()`)
-	b.must(b.g.DecideHold(t.Context(), hold.ID, mirror.HoldApproved, "They closed the branch."))
+	b.must(b.g.DecideHold(t.Context(), hold.ID, decision(mirror.HoldApproved, "They closed the branch.")))
 	if got := b.start("acme", time.Minute); got != mirror.TriggerRequest {
 		t.Errorf("the poll after a decision is started by %s", got)
 	}
-	b.must(b.g.DecideHold(t.Context(), hold.ID, mirror.HoldRejected, "They did not."))
+	b.must(b.g.DecideHold(t.Context(), hold.ID, decision(mirror.HoldRejected, "They did not.")))
 	if n := b.count(`SELECT count(*) FROM sync_state WHERE next_poll_at <= clock_timestamp()`); n != 1 {
 		t.Error("a decision made no poll due")
 	}
@@ -72,13 +76,17 @@ func TestAHoldFromOpeningToEnd(t *testing.T) {
 		view.DecidedAt == nil || view.EndedAt == nil {
 		t.Errorf("ended as %+v", view)
 	}
-	if err := b.g.DecideHold(t.Context(), hold.ID, mirror.HoldApproved, ""); !errors.Is(err, mirror.ErrEnded) {
+	if made := view.Decisions; len(made) != 2 || made[0].State != mirror.HoldApproved || made[0].Note != "They closed the branch." ||
+		made[1].State != mirror.HoldRejected || made[1].By != "somebody" || !made[1].At.Equal(*view.DecidedAt) || made[1].At.Before(made[0].At) {
+		t.Errorf("decided %+v", made)
+	}
+	if err := b.g.DecideHold(t.Context(), hold.ID, decision(mirror.HoldApproved, "")); !errors.Is(err, mirror.ErrEnded) {
 		t.Errorf("deciding on an ended hold: %v", err)
 	}
-	if err := b.g.DecideHold(t.Context(), "never", mirror.HoldApproved, ""); !errors.Is(err, mirror.ErrNotFound) {
+	if err := b.g.DecideHold(t.Context(), "never", decision(mirror.HoldApproved, "")); !errors.Is(err, mirror.ErrNotFound) {
 		t.Errorf("deciding on an unknown hold: %v", err)
 	}
-	if err := b.g.DecideHold(t.Context(), hold.ID, mirror.HoldEnded, ""); err == nil || errors.Is(err, mirror.ErrEnded) {
+	if err := b.g.DecideHold(t.Context(), hold.ID, decision(mirror.HoldEnded, "")); err == nil || errors.Is(err, mirror.ErrEnded) {
 		t.Errorf("a decision that is none: %v", err)
 	}
 	if _, err := b.g.HeldBy(t.Context(), "never"); !errors.Is(err, mirror.ErrNotFound) {
@@ -95,7 +103,7 @@ func TestADecisionStandsUnlessMoreIsHeld(t *testing.T) {
 	if read.ID != "h1" {
 		t.Errorf("the given id became %s", read.ID)
 	}
-	b.must(b.g.DecideHold(t.Context(), read.ID, mirror.HoldRejected, ""))
+	b.must(b.g.DecideHold(t.Context(), read.ID, decision(mirror.HoldRejected, "")))
 	read.Postings = []string{"p2"}
 	b.setHold(read)
 	if got := b.hold(); got.State != mirror.HoldRejected || len(got.Postings) != 1 {
