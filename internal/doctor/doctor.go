@@ -77,7 +77,7 @@ func Run(ctx context.Context, o Options) []Finding {
 		d.configuration,
 		func(context.Context) []Finding { return found },
 		func(ctx context.Context) []Finding { return d.database(ctx, keys) },
-		d.nats, d.door, d.durability, d.publicAddress, d.ashby,
+		d.nats, d.door, d.durability, d.publicAddress, d.proxies, d.ashby,
 	}
 	findings := make([][]Finding, len(groups))
 	var looking sync.WaitGroup

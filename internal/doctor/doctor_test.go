@@ -108,7 +108,12 @@ func TestEachFaultIsFoundWithAdvice(t *testing.T) {
 		"public address elsewhere": {func(o *doctor.Options) {
 			o.Config.PublicURL = page(t, http.StatusMovedPermanently, "", "Location: https://other")
 		}, []want{{"public address", failed, "answers itself"}}},
-		"untrusted certificate": {func(o *doctor.Options) { o.Config.PublicURL = untrusted.URL }, []want{{"public address", failed, "not trusted"}}},
+		"untrusted certificate": {func(o *doctor.Options) { o.Config.PublicURL = untrusted.URL }, []want{
+			{"public address", failed, "not trusted"}, {"trusted proxies", warning, "ASHBRIDGE_TRUSTED_PROXIES of every gateway"},
+		}},
+		"proxy that is named": {func(o *doctor.Options) {
+			o.Config.PublicURL, o.Config.TrustedProxies = untrusted.URL, []string{"10.0.0.7"}
+		}, []want{{"public address", failed, "not trusted"}}},
 		"address of this machine alone": {func(o *doctor.Options) { o.Config.AllowPrivateAshby = false }, []want{
 			{"public address", warning, "only this machine"}, {"ashby", failed, "ALLOW_PRIVATE_ASHBY"}, {"connection: key", warning, "try again"},
 		}},

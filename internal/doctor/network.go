@@ -50,6 +50,21 @@ func (d *doctor) publicAddress(ctx context.Context) []Finding {
 	return all
 }
 
+// proxies looks whether the gateway can tell its callers apart: TLS is a proxy's, and without its word all requests come
+// from the proxy.
+func (d *doctor) proxies(context.Context) []Finding {
+	const check = "trusted proxies"
+	if !strings.HasPrefix(d.Config.PublicURL, "https://") {
+		return nil
+	}
+	if len(d.Config.TrustedProxies) == 0 {
+		return []Finding{warning(check, "ASHBRIDGE_PUBLIC_URL is https, so that a proxy stands before the gateway, and ASHBRIDGE_TRUSTED_PROXIES is empty: "+
+			"all callers count as one address, for the limit on wrong tokens and in the audit log",
+			"set ASHBRIDGE_TRUSTED_PROXIES of every gateway to the address or network that the proxy's requests come from")}
+	}
+	return []Finding{ok(check, "the gateway believes what %s say of their callers", strings.Join(d.Config.TrustedProxies, ", "))}
+}
+
 func (d *doctor) publicAnswer(check, base string, isOurs bool, answer reply) Finding {
 	host, isPlain := hostOf(base)
 	status := answer.status

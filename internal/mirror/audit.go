@@ -2,8 +2,8 @@ package mirror
 
 import "time"
 
-// Act is an administrative act as it is written down before it is done. No field may hold a secret or a part of what was
-// sent.
+// Act is an administrative act as it is written down before it is done. No field may hold a secret, nor a part of what was
+// sent that was not checked to be a value of few, a number or a time; a note on a decision alone is free text.
 type Act struct {
 	Actor Actor
 	// Role is the actor's; empty for commands.

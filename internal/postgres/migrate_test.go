@@ -187,6 +187,19 @@ func TestMigrationsKeepWhatIsThere(t *testing.T) {
 	b.exec(`INSERT INTO holds (connection_id, posting_ids, public_count, reason) VALUES ('acme', '{p1}', 1, 'x')
 		ON CONFLICT (connection_id) DO NOTHING`)
 	keeps()
+	// A decision of before decisions were kept each by itself.
+	hold := b.hold()
+	b.must(b.g.DecideHold(t.Context(), hold.ID, decision(mirror.HoldRejected, "They did not.")))
+	if _, err := provider.DownTo(t.Context(), 11); err != nil {
+		t.Fatal(err)
+	}
+	b.must(db.Migrate(t.Context()))
+	view, err := b.g.HeldBy(t.Context(), hold.ID)
+	b.must(err)
+	if made := view.Decisions; len(made) != 1 || made[0].State != mirror.HoldRejected || made[0].Note != "They did not." || made[0].By != "" ||
+		!made[0].At.Equal(*view.DecidedAt) {
+		t.Errorf("decided %+v", made)
+	}
 }
 
 // Which jobs have left the stream, and the latest event of a connection, are carried into the columns and the table that
