@@ -169,15 +169,21 @@ func TestActsTellTheValuesThatMatter(t *testing.T) {
 	for _, c := range []struct {
 		method, path, body, want string
 	}{
-		{"POST", "/v1/connections/check", `{"api_key":"` + goodKey + `","modules":["candidates"]}`,
-			`{"fields":["api_key","modules"],"modules":["candidates","jobs"]}`},
-		{"PATCH", "/v1/connections/" + e.ID, `{"paused":true,"poll_interval":"PT30M","modules":["jobs"],"employer_name":"canary"}`,
-			`{"fields":["employer_name","modules","paused","poll_interval"],"modules":["jobs"],"paused":true,"poll_interval":"30m0s"}`},
+		{
+			"POST", "/v1/connections/check", `{"api_key":"` + goodKey + `","modules":["candidates"]}`,
+			`{"fields":["api_key","modules"],"modules":["candidates","jobs"]}`,
+		},
+		{
+			"PATCH", "/v1/connections/" + e.ID, `{"paused":true,"poll_interval":"PT30M","modules":["jobs"],"employer_name":"canary"}`,
+			`{"fields":["employer_name","modules","paused","poll_interval"],"modules":["jobs"],"paused":true,"poll_interval":"30m0s"}`,
+		},
 		{"PATCH", "/v1/connections/" + e.ID, `{"paused":false}`, `{"fields":["paused"],"paused":false}`},
 		{"PATCH", "/v1/connections/" + e.ID, `{"modules":["jobs","canary"]}`, `{"fields":["modules"]}`},
 		{"PATCH", "/v1/connections/" + e.ID, `{"poll_interval":"canary"}`, `{"fields":["poll_interval"]}`},
-		{"POST", "/v1/tokens", `{"name":"canary","role":"connect-only","expires_at":"2027-11-23T11:00:00+01:00"}`,
-			`{"expires_at":"2027-11-23T10:00:00Z","fields":["expires_at","name","role"],"role":"connect-only"}`},
+		{
+			"POST", "/v1/tokens", `{"name":"canary","role":"connect-only","expires_at":"2027-11-23T11:00:00+01:00"}`,
+			`{"expires_at":"2027-11-23T10:00:00Z","fields":["expires_at","name","role"],"role":"connect-only"}`,
+		},
 		{"POST", "/v1/tokens", `{"name":"canary","role":"connect-only"}`, `{"fields":["name","role"],"role":"connect-only"}`},
 		{"POST", "/v1/tokens", `{"name":"x","role":"canary"}`, `{"fields":["name","role"]}`},
 		{"POST", "/v1/holds/h1/reject", `{"note":" We ask <them> & wait. "}`, `{"fields":["note"],"note":"We ask <them> & wait."}`},
