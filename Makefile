@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help run up demo down smoke smoke-local build test race bench model lint fmt fuzz clean postgres compiler chromium prometheus dashboards
+.PHONY: help run up down demo demo-down smoke smoke-local build test race bench model lint fmt fuzz clean postgres compiler chromium prometheus dashboards
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,13 +22,16 @@ build: ## build bin/ashbridge
 up: ## run it as containers for real Ashby: docker-compose.yml, with Grafana; makes the secrets
 	@ops/compose.sh up
 
-demo: ## the same with a simulated Ashby, an employer and a job board
-	@ops/compose.sh demo
-
-down: ## stop the containers; what they stored stays
+down: ## stop the containers of make up; what they stored stays
 	@ops/compose.sh down
 
-smoke: ## bring the containers up with the demo, see that events flow, take them down
+demo: ## the same beside it with a simulated Ashby, an employer and a job board
+	@ops/compose.sh demo
+
+demo-down: ## stop the containers of make demo; what they stored stays
+	@ops/compose.sh demo-down
+
+smoke: ## bring the containers up with a demo of its own, see that events flow, take them down; needs Go
 	@ops/compose.sh smoke
 
 smoke-local: postgres prometheus ## the same services as plain processes: about 10 s

@@ -133,7 +133,7 @@ func (d *deployment) checkNetworks(s types.ServiceConfig) {
 			if found[1] != fmt.Sprint(port) {
 				d.fault("%s looks for %s at its port %s, and it listens at %d", s.Name, name, found[1], port)
 			}
-			if len(d.shared(s.Name, name)) == 0 {
+			if len(d.shared(s.Name, name)) == 0 && s.Name != "migrate" { // which is given all settings and asks Postgres alone
 				d.fault("%s has no network in common with %s", s.Name, name)
 			}
 		}

@@ -128,17 +128,16 @@ func (d *deployment) checkNATS(nats types.ServiceConfig) {
 	if len(nats.Command) == 2 && nats.Command[0] == "--config" && slices.Equal([]string(nats.Entrypoint), []string{"nats-server"}) {
 		file = nats.Command[1]
 	}
-	d.isMounted(nats, file)
-	raw, err := os.ReadFile(filepath.Join(d.root, "ops/nats", filepath.Base(file)))
-	if err != nil {
-		d.fault("nats: %v", err)
+	text := d.natsConfiguration(nats, file)
+	dir := regexp.MustCompile(`store_dir: "([^"]+)"`).FindStringSubmatch(text)
+	include := regexp.MustCompile(`(?m)^include \./(accounts\.conf)`).FindStringSubmatch(text)
+	monitor := regexp.MustCompile(`(?m)^http: "([^"]+)"`).FindAllStringSubmatch(text, -1) // the last one counts
+	if dir == nil || include == nil || monitor == nil || !strings.Contains(text, "sync_interval: always") {
+		d.fault("%s of nats says nothing of store_dir, of accounts, of http or of sync_interval: always", file)
 		return
 	}
-	dir := regexp.MustCompile(`store_dir: "([^"]+)"`).FindStringSubmatch(string(raw))
-	include := regexp.MustCompile(`(?m)^include \./(\S+)`).FindStringSubmatch(string(raw))
-	if dir == nil || include == nil || !strings.Contains(string(raw), "sync_interval: always") {
-		d.fault("ops/nats/%s says nothing of store_dir, of accounts or of sync_interval: always", filepath.Base(file))
-		return
+	if at := monitor[len(monitor)-1][1]; at != "0.0.0.0:8222" {
+		d.fault("nats has its monitoring at %s, where `ashbridge doctor` of the service cli does not reach it", at)
 	}
 	d.inVolume(nats, dir[1])
 	granted := map[string]string{}
@@ -152,6 +151,21 @@ func (d *deployment) checkNATS(nats types.ServiceConfig) {
 			d.fault("nats finds %q at %s, not %s", granted[target], target, want)
 		}
 	}
+}
+
+// natsConfiguration is a file of ops/nats with those that it includes and that are mounted beside it.
+func (d *deployment) natsConfiguration(nats types.ServiceConfig, file string) string {
+	d.isMounted(nats, file)
+	raw, err := os.ReadFile(filepath.Join(d.root, "ops/nats", filepath.Base(file)))
+	if err != nil {
+		d.fault("nats: %v", err)
+		return ""
+	}
+	const first = "include ./nats.conf\n"
+	if strings.Contains(string(raw), first) {
+		return strings.Replace(string(raw), first, d.natsConfiguration(nats, filepath.Join(filepath.Dir(file), "nats.conf")), 1)
+	}
+	return string(raw)
 }
 
 // checkGrafana holds what is provisioned against where it is mounted.
@@ -188,7 +202,12 @@ func (d *deployment) checkGrafana(grafana types.ServiceConfig) {
 // scraping is what is held against the compose file of ops/prometheus/prometheus.yml.
 type scraping struct {
 	RuleFiles []string `yaml:"rule_files"`
-	Scrapes   []struct {
+	Alerting  struct {
+		Alertmanagers []struct {
+			Files []struct{ Files []string } `yaml:"file_sd_configs"`
+		}
+	}
+	Scrapes []struct {
 		Job string `yaml:"job_name"`
 		DNS []struct {
 			Names []string
@@ -229,6 +248,11 @@ func (d *deployment) checkPrometheus() {
 	}
 	if !slices.Equal(file.RuleFiles, []string{"rules/*.yml"}) {
 		d.fault("prometheus.yml takes its rules from %v", file.RuleFiles)
+	}
+	own, err := os.ReadFile(filepath.Join(d.root, ".gitignore"))
+	if a := file.Alerting.Alertmanagers; err != nil || len(a) != 1 || len(a[0].Files) != 1 || len(a[0].Files[0].Files) != 1 ||
+		!strings.Contains(string(own), "/ops/prometheus/"+a[0].Files[0].Files[0]+"\n") {
+		d.fault("prometheus.yml names its Alertmanagers in %v, not in a file of the operator's own", a)
 	}
 }
 

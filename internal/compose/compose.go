@@ -5,6 +5,7 @@ package compose
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -17,6 +18,8 @@ import (
 const (
 	File    = "docker-compose.yml"
 	DemoEnv = "ops/demo.env"
+	// SmokeEnv is what `make smoke` has in place of some of them.
+	SmokeEnv = "ops/smoke.env"
 )
 
 // SecretsMount is where containers find their secrets.
@@ -36,17 +39,21 @@ func Load(ctx context.Context, root string, content []byte, environ map[string]s
 	return project, nil
 }
 
-// DemoEnviron are the settings of the demo.
-func DemoEnviron(root string) (map[string]string, error) {
-	raw, err := os.ReadFile(filepath.Join(root, DemoEnv))
-	if err != nil {
-		return nil, fmt.Errorf("reading the demo's settings: %w", err)
+// Environ are the settings in files of the repository at root, such as DemoEnv, as Compose reads them; a later file wins.
+func Environ(root string, files ...string) (map[string]string, error) {
+	all := map[string]string{}
+	for _, name := range files {
+		raw, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			return nil, fmt.Errorf("reading settings: %w", err)
+		}
+		environ, err := dotenv.UnmarshalBytesWithLookup(raw, nil)
+		if err != nil {
+			return nil, fmt.Errorf("reading the settings of %s: %w", name, err)
+		}
+		maps.Copy(all, environ)
 	}
-	environ, err := dotenv.UnmarshalBytesWithLookup(raw, nil)
-	if err != nil {
-		return nil, fmt.Errorf("reading the demo's settings: %w", err)
-	}
-	return environ, nil
+	return all, nil
 }
 
 // Environment are a service's variables; one without a value is empty.

@@ -73,14 +73,14 @@ func startMachine(ctx context.Context, t testing.TB) *machine {
 	return m
 }
 
-// loadProject reads the compose file as `docker compose --env-file ops/demo.env` does, with a secrets' folder of the test's.
+// loadProject reads the compose file with the settings of make smoke, and with a secrets' folder of the test's.
 func loadProject(ctx context.Context, t testing.TB, root, secrets string) *types.Project {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(root, compose.File))
 	if err != nil {
 		t.Fatal(err)
 	}
-	environ, err := compose.DemoEnviron(root)
+	environ, err := compose.Environ(root, compose.DemoEnv, compose.SmokeEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
