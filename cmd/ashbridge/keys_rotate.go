@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -96,9 +99,22 @@ func rotate(cmd *cobra.Command, db *postgres.DB, r *rotation.Rotator, o rotateOp
 	}
 	return audited(cmd.Context(), db, action, func(ctx context.Context) (map[string]any, error) {
 		report, err := do(ctx)
-		err = errors.Join(err, showRotation(cmd.OutOrStdout(), report, o))
+		err = errors.Join(whereToWrite(err), showRotation(cmd.OutOrStdout(), report, o))
 		return rotationJSON(report), err
 	})
+}
+
+// whereToWrite adds to an error of writing the keyset file what to do about it: in the container of a service, the file is
+// mounted by itself and not to be written.
+func whereToWrite(err error) error {
+	isCause := errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EBUSY) || errors.Is(err, fs.ErrPermission)
+	_, isOfPath := errors.AsType[*fs.PathError](err)
+	_, isOfName := errors.AsType[*os.LinkError](err)
+	if !isCause || !isOfPath && !isOfName {
+		return err
+	}
+	return fmt.Errorf("%w\nRun it where the file and its folder may be written, with --in-place where others have the file mounted by itself; with "+
+		"Compose: docker compose run --rm cli keys rotate --in-place", err)
 }
 
 func rotationJSON(r rotation.Report) map[string]any {

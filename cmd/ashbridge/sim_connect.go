@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,9 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/apiclient"
 	"github.com/bebitcoiner/ashbridge/internal/config"
 )
+
+// simulatorPatience is how long a simulator may take to say that it is one.
+const simulatorPatience = 10 * time.Second
 
 // simConnectOptions are the flags of sim connect.
 type simConnectOptions struct {
@@ -31,11 +35,13 @@ func newSimConnect() *cobra.Command {
 		Long: "Connect the organisation of a running simulator, as its employer would: register its key at the gateway and have\n" +
 			"the webhooks made. --organization and --seed are those of the simulator. With --board a job board is made a\n" +
 			"subscriber, too, and its file can be read by examples/jobboard. It can be run again, after which everything is\n" +
-			"read anew, the board has another password, and is told all jobs again.",
+			"read anew, the board has another password, and is told all jobs again.\n\n" +
+			"--ashby-url and --allow-private-ashby, or their variables, must be those of the gateway, and lead to the simulator:\n" +
+			"where the gateway asks Ashby itself, nothing is to be registered.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runSimConnect(cmd, o) },
 	}
-	config.RegisterClientFlags(cmd.Flags())
+	config.RegisterClientFlags(cmd.Flags(), "ASHBY_URL", "ALLOW_PRIVATE_ASHBY")
 	f := cmd.Flags()
 	f.StringVar(&o.organization, "organization", "northwind", "slug of the simulator's organisation")
 	f.Uint64Var(&o.seed, "seed", 1, "the simulator's seed, which decides the key")
@@ -45,6 +51,9 @@ func newSimConnect() *cobra.Command {
 
 func runSimConnect(cmd *cobra.Command, o simConnectOptions) error {
 	ctx := cmd.Context()
+	if err := needSimulator(cmd); err != nil {
+		return err
+	}
 	c, err := openClient(cmd)
 	if err != nil {
 		return err
@@ -69,6 +78,36 @@ func runSimConnect(cmd *cobra.Command, o simConnectOptions) error {
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "board      %s  at %s; its password is in %s\n", s.User, s.URL, o.board)
 	return err
+}
+
+// needSimulator refuses to go on where a simulator does not answer at the address that the gateway has for Ashby: a
+// made-up employer would be registered beside real ones, and its key sent to Ashby.
+func needSimulator(cmd *cobra.Command) error {
+	cfg, err := config.Load(config.Environ(), cmd.Flags(), config.Client)
+	if err != nil {
+		return err
+	}
+	const do = "name a simulator here and at the gateway, by ASHBRIDGE_ASHBY_URL and ASHBRIDGE_ALLOW_PRIVATE_ASHBY; `make demo` does so"
+	if !cfg.AllowPrivateAshby {
+		return usagef("the gateway asks %s, as far as is known here, and that is no simulator: %s", cfg.AshbyURL, do)
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), simulatorPatience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, cfg.AshbyURL+"/_sim/state", http.NoBody)
+	if err != nil {
+		return fmt.Errorf("looking for the simulator: %w", err)
+	}
+	answer, err := ashby.DefaultHTTPClient(true).Do(req)
+	if err != nil {
+		return fmt.Errorf("looking for the simulator: %w", err)
+	}
+	if err := answer.Body.Close(); err != nil {
+		return fmt.Errorf("looking for the simulator: %w", err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		return usagef("%s answers /_sim/state with status %d, which no simulator does: %s", cfg.AshbyURL, answer.StatusCode, do)
+	}
+	return nil
 }
 
 // simulatedKey is the key that newSimulation gives its organisation: the seed decides it.

@@ -72,6 +72,8 @@ func TestSimConnect(t *testing.T) {
 				_, _ = io.WriteString(w, cmp.Or(answer, "{}"))
 			}))
 			defer server.Close()
+			simulator := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+			defer simulator.Close()
 			dir := t.TempDir()
 			token, board := filepath.Join(dir, "token"), filepath.Join(dir, "board.json")
 			if err := os.WriteFile(token, []byte("token-of-16-characters\n"), 0o600); err != nil {
@@ -79,7 +81,8 @@ func TestSimConnect(t *testing.T) {
 			}
 			var out strings.Builder
 			root := newRoot(&out, &out)
-			root.SetArgs([]string{"sim", "connect", "--api", server.URL, "--admin-token-file", token, "--board", board})
+			root.SetArgs([]string{"sim", "connect", "--api", server.URL, "--admin-token-file", token, "--board", board,
+				"--ashby-url", simulator.URL, "--allow-private-ashby"})
 			if err := root.ExecuteContext(t.Context()); err != nil {
 				t.Fatalf("%v\n%s\n%q", err, out.String(), asked)
 			}
@@ -97,5 +100,35 @@ func TestSimConnect(t *testing.T) {
 				t.Errorf("it printed a secret: %s", out.String())
 			}
 		})
+	}
+}
+
+// TestSimConnectRegistersNothingWhereNoSimulatorIs has a gateway that must not be asked.
+func TestSimConnectRegistersNothingWhereNoSimulatorIs(t *testing.T) {
+	t.Parallel()
+	gateway := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("asked %s", r.URL) }))
+	t.Cleanup(gateway.Close)
+	other := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(other.Close)
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("token-of-16-characters\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"Ashby itself":   {nil, "asks https://api.ashbyhq.com, as far as is known here"},
+		"something else": {[]string{"--ashby-url", other.URL, "--allow-private-ashby"}, "answers /_sim/state with status 404"},
+		"nobody":         {[]string{"--ashby-url", gone.URL, "--allow-private-ashby"}, "looking for the simulator"},
+	} {
+		var out strings.Builder
+		root := newRoot(&out, &out)
+		root.SetArgs(append([]string{"sim", "connect", "--api", gateway.URL, "--admin-token-file", token}, c.args...))
+		if err := root.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v\n%s", name, err, out.String())
+		}
 	}
 }

@@ -15,15 +15,18 @@ import (
 var forClients = []string{"API_URL", "TOKEN", "ADMIN_TOKEN", "PUBLIC_URL", "HTTP_ADDR"}
 
 // RegisterClientFlags adds the flags of a command that asks the gateway: --api-url, which --api stands for too, and
-// --token-file. The other settings that such a command reads are flags as well, and left out of its help.
-func RegisterClientFlags(flags *pflag.FlagSet) {
+// --token-file, with those of more settings by their names without the prefix. The other settings that such a command reads
+// are flags as well, and left out of its help.
+func RegisterClientFlags(flags *pflag.FlagSet, more ...string) {
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "api" {
 			name = "api-url"
 		}
 		return pflag.NormalizedName(name)
 	})
-	register(flags, slices.DeleteFunc(settings(), func(s setting) bool { return !slices.Contains(forClients, s.key) }))
+	register(flags, slices.DeleteFunc(settings(), func(s setting) bool {
+		return !slices.Contains(forClients, s.key) && !slices.Contains(more, s.key)
+	}))
 	for _, name := range []string{"admin-token-file", "public-url", "http-addr"} {
 		flags.Lookup(name).Hidden = true
 	}
