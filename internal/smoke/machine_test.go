@@ -117,6 +117,16 @@ func (m *machine) makeSecrets(ctx context.Context) {
 	}
 }
 
+// doctor runs the service cli as an operator does. NATS's monitoring is named, since its port here is any.
+func (m *machine) doctor(ctx context.Context) ([]byte, error) {
+	b := m.newBox(m.project.Services["cli"], 0)
+	b.copy(filepath.Join(m.dir, "secrets"), filepath.Join(b.root, "secrets")) // with the addresses of this machine
+	delete(b.direct, "/secrets")
+	cmd := exec.CommandContext(ctx, filepath.Join(m.bin, "ashbridge"), "doctor", "--json", "--nats-monitor", b.text("http://nats:8222"))
+	cmd.Env, cmd.SysProcAttr = b.environ(), &syscall.SysProcAttr{Credential: m.user}
+	return cmd.Output()
+}
+
 // start starts a service when what it depends on is as it wants it.
 func (m *machine) start(ctx context.Context, name string) {
 	m.t.Helper()
@@ -262,7 +272,7 @@ func (m *machine) launch(ctx context.Context, b *box) *process {
 
 var (
 	dnsTargets = regexp.MustCompile(`(?s)    dns_sd_configs:\n      - names: \[([^\]]*)\]\n        type: A\n        port: (\d+)\n[^\n]*refresh_interval[^\n]*\n`)
-	interval   = regexp.MustCompile(`(scrape_interval|scrape_timeout|evaluation_interval): \d+s`)
+	interval   = regexp.MustCompile(`(scrape_interval|scrape_timeout|evaluation_interval|\n    interval): \d+[sm]`)
 )
 
 // pointPrometheus gives Prometheus the addresses that the network's DNS would, and has it look more often.
@@ -286,8 +296,22 @@ func (m *machine) pointPrometheus(b *box) {
 		static += "      - targets: [" + strings.Join(targets, ", ") + "]\n        labels: {__meta_dns_name: " + name + "}\n"
 	}
 	text := interval.ReplaceAllString(strings.Replace(string(raw), found[0], static, 1), "$1: 1s")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	rules, err := filepath.Glob(filepath.Join(b.root, "etc/prometheus/rules/*"))
+	if err != nil {
 		m.t.Fatal(err)
+	}
+	texts := map[string]string{file: text}
+	for _, name := range rules {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		texts[name] = interval.ReplaceAllString(string(raw), "$1: 1s")
+	}
+	for name, text := range texts {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			m.t.Fatal(err)
+		}
 	}
 }
 
