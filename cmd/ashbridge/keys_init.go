@@ -47,7 +47,7 @@ func newKeysInit() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.PostgresHost, "postgres-host", "postgres", "where the services find Postgres, as host or host:port")
 	f.StringVar(&o.SSLMode, "postgres-sslmode", "", "sslmode of the database's URL (default disable for a name without dots, as containers have, or this machine; else verify-full)")
-	f.StringSliceVar(&o.NATSHosts, "nats-host", []string{"nats"}, "where the services find NATS, as host or host:port, several with commas between them")
+	f.StringSliceVar(&o.NATSHosts, "nats-host", []string{"nats"}, "where the services find NATS, as host or host:port, several with commas between them, for which the routes of a cluster are made, too")
 	f.StringVar(&mode, "mode", "", "mode of the files, new ones and those that are there (default 0600 for new ones); the keyset has 0600 in any case")
 	f.IntVar(&o.Owner, "uid", secretdir.Unchanged, "user who is to own the files; only root may give them to another")
 	f.IntVar(&o.PostgresOwner, "postgres-uid", secretdir.Unchanged, "user who is to own what Postgres reads, instead of --uid")

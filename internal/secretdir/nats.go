@@ -16,9 +16,11 @@ import (
 )
 
 const (
-	natsPort    = "4222"
-	issuerName  = "BOARDS_ISSUER"
-	passwordEnd = "_PASSWORD"
+	natsPort      = "4222"
+	routePort     = "6222"
+	routePassword = "ROUTE_PASSWORD"
+	issuerName    = "BOARDS_ISSUER"
+	passwordEnd   = "_PASSWORD"
 )
 
 // users log in at NATS, each with an address of its own.
@@ -54,6 +56,9 @@ func (w *work) natsFiles() error {
 		return err
 	}
 	if err := w.natsAccounts(); err != nil {
+		return err
+	}
+	if err := w.natsRoutes(); err != nil {
 		return err
 	}
 	for _, user := range users() {
@@ -132,6 +137,24 @@ func (w *work) natsAccounts() error {
 	}
 	return w.done(File{Path: path, State: state, Use: "who may do what at NATS, for `include` in the server's configuration"},
 		w.o.NATSOwner, w.o.Mode)
+}
+
+// natsRoutes makes the variables by which the servers of a cluster find one another, where there are several.
+func (w *work) natsRoutes() error {
+	if len(w.o.NATSHosts) < 2 {
+		return nil
+	}
+	_, err := w.ensure(NATSRoutes, "password and addresses of the servers of a cluster among themselves, for `include` in each one's configuration", w.o.NATSOwner,
+		func() (string, error) {
+			password := random("ash_nats_")
+			lines := []string{"# Variables of ops/nats/cluster/nats.conf, made by `ashbridge keys init`.", routePassword + ": " + strconv.Quote(password)}
+			for i, host := range w.o.NATSHosts {
+				one := url.URL{Scheme: "nats-route", User: url.UserPassword("route", password), Host: net.JoinHostPort(hostOf(host), routePort)}
+				lines = append(lines, fmt.Sprintf("ROUTE_%d: %q", i+1, one.String()))
+			}
+			return strings.Join(lines, "\n"), nil
+		})
+	return err
 }
 
 func (w *work) natsURL(user, password string) error {

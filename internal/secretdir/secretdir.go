@@ -27,6 +27,7 @@ const (
 	DatabaseURL      = "database-url"
 	NATSPasswords    = "nats-passwords.conf"
 	NATSAccounts     = "nats-accounts.conf"
+	NATSRoutes       = "nats-routes.conf"
 	GrafanaPassword  = "grafana-password"
 	natsURL          = "nats-url-"
 )

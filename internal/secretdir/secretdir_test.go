@@ -224,6 +224,50 @@ func TestServerTakesTheAccounts(t *testing.T) {
 	}
 }
 
+// TestClusterTakesTheRoutes uses the configuration of a cluster as its comments say.
+func TestClusterTakesTheRoutes(t *testing.T) {
+	t.Parallel()
+	o := options(t.TempDir())
+	if _, contents := create(t, o); contents[secretdir.NATSRoutes] != "" {
+		t.Error("one server has routes")
+	}
+	o = options(t.TempDir())
+	o.NATSHosts = []string{"nats-1", "nats-2:4223", "10.0.0.3"}
+	_, contents := create(t, o)
+	raw, err := os.ReadFile("../../ops/nats/cluster/nats.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(raw)
+	for old, replacement := range map[string]string{
+		"# include ./nats-routes.conf": "include ./nats-routes.conf", "include ../accounts.conf": "include ./nats-accounts.conf", "$SERVER_NAME": "nats-1",
+	} {
+		if !strings.Contains(text, old) {
+			t.Errorf("the configuration has no %q any more", old)
+		}
+		text = strings.Replace(text, old, replacement, 1)
+	}
+	write(t, o.Dir, "nats.conf", text)
+	opts, err := server.ProcessConfigFile(filepath.Join(o.Dir, "nats.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hosts []string
+	for _, route := range opts.Routes {
+		hosts = append(hosts, route.Host)
+		if password, _ := route.User.Password(); password == "" || password != opts.Cluster.Password || route.User.Username() != opts.Cluster.Username {
+			t.Errorf("it logs in at %s with something else than it takes", route.Host)
+		}
+	}
+	if want := []string{"nats-1:6222", "nats-2:6222", "10.0.0.3:6222"}; !slices.Equal(hosts, want) {
+		t.Errorf("the routes are %v", hosts)
+	}
+	files, again := create(t, o)
+	if what, _ := state(files, secretdir.NATSRoutes); what != secretdir.Kept || again[secretdir.NATSRoutes] != contents[secretdir.NATSRoutes] {
+		t.Errorf("the second call has %s the routes", what)
+	}
+}
+
 func quoted(t *testing.T, s string) string {
 	t.Helper()
 	raw, err := json.Marshal(s)
