@@ -81,8 +81,10 @@ func TestSimConnect(t *testing.T) {
 			}
 			var out strings.Builder
 			root := newRoot(&out, &out)
-			root.SetArgs([]string{"sim", "connect", "--api", server.URL, "--admin-token-file", token, "--board", board,
-				"--ashby-url", simulator.URL, "--allow-private-ashby"})
+			root.SetArgs([]string{
+				"sim", "connect", "--api", server.URL, "--admin-token-file", token, "--board", board,
+				"--ashby-url", simulator.URL, "--allow-private-ashby",
+			})
 			if err := root.ExecuteContext(t.Context()); err != nil {
 				t.Fatalf("%v\n%s\n%q", err, out.String(), asked)
 			}
