@@ -228,3 +228,26 @@ func TestRotationDoesNotEndWhereNothingOpens(t *testing.T) {
 		t.Error("it is noted as finished")
 	}
 }
+
+// TestDatabaseThatIsOlderThanTheFile was restored to the time between two rotations.
+func TestDatabaseThatIsOlderThanTheFile(t *testing.T) {
+	w := setup(t)
+	if _, err := w.rotator(nil).Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	report, err := w.rotator(nil).Rotate(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.exec(`DELETE FROM keyset_rotations WHERE key = $1`, int64(report.Keys.Sealing))
+	if report, err := w.rotator(nil).Retire(t.Context()); !errors.Is(err, rotation.ErrUnfinished) || len(report.Retired) != 0 {
+		t.Errorf("retired %v: %v", report.Retired, err)
+	}
+	if report, err = w.rotator(nil).Rotate(t.Context()); err != nil || !report.Finished || len(report.Keys.All) != 4 {
+		t.Errorf("rotated: %+v, %v", report, err)
+	}
+	if report, err = w.rotator(nil).Retire(t.Context()); err != nil || len(report.Retired) != 3 {
+		t.Errorf("retired %v: %v", report.Retired, err)
+	}
+	w.checkOpens("at the end", w.load(w.file))
+}

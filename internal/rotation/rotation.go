@@ -22,6 +22,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/bebitcoiner/ashbridge/internal/loop"
@@ -168,6 +169,10 @@ func (r *Rotator) Retire(ctx context.Context) (Report, error) {
 		if err := r.mustHave(present); err != nil {
 			return r.report(), err
 		}
+		if keys := r.o.Keys.Keys(); present.Finished && keys.Sealing != seal.KeyID(present.Key) {
+			return r.report(), fmt.Errorf("%w: %s seals with key %d, of which the database, which may have been restored, knows no rotation: "+
+				"rotate first", ErrUnfinished, r.o.Keys.Path(), keys.Sealing)
+		}
 		if !present.Finished {
 			if report, err := r.lacksNone(ctx, seal.KeyID(present.Key)); err != nil {
 				return report, err
@@ -285,14 +290,15 @@ func (r *Rotator) add(ctx context.Context) (seal.KeyID, error) {
 	return added, nil
 }
 
-// mustHave is seal.ErrStale where the file is older than the present rotation.
+// mustHave is seal.ErrStale where the file is older than the present rotation. It may be newer, where the database was
+// restored to an earlier time.
 func (r *Rotator) mustHave(present mirror.KeyRotation) error {
 	keys, key := r.o.Keys.Keys(), seal.KeyID(present.Key)
 	if !keys.Has(key) {
 		return fmt.Errorf("the keyset %s lacks key %d of the present rotation: %w: copy the file here from the host where the "+
 			"rotation began, and call again", r.o.Keys.Path(), key, seal.ErrStale)
 	}
-	if present.Finished && keys.Sealing != key {
+	if present.Finished && slices.Index(keys.All, keys.Sealing) < slices.Index(keys.All, key) {
 		return fmt.Errorf("the keyset %s seals with key %d, though the rotation to key %d is finished: %w: copy the present file here, "+
 			"and call again", r.o.Keys.Path(), keys.Sealing, key, seal.ErrStale)
 	}
