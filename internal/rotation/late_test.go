@@ -194,6 +194,9 @@ func TestRotationDoesNotEndOverWhatAMissingKeySealed(t *testing.T) {
 		if !errors.Is(err, rotation.ErrKeyMissing) || report.Finished || !strings.Contains(err.Error(), "connections rotate-key c1") {
 			t.Fatalf("at %d: finished %v: %v", at, report.Finished, err)
 		}
+		if d := report.Damaged; len(d) != 1 || !strings.Contains(report.Advice(d[0]), "put the key back") {
+			t.Fatalf("at %d: damaged %v", at, d)
+		}
 		if r, err := w.db.Keyset().Rotation(t.Context()); err == nil && (r.Finished || at == 1) {
 			t.Fatalf("at %d: %+v", at, r)
 		} else if err == nil && r.Required {

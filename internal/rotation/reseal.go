@@ -60,6 +60,14 @@ func (d Damaged) Advice() string {
 	return "give the connection another webhook secret: PATCH /v1/connections/" + d.Of + " with rotate_webhook_secret" + times
 }
 
+// Advice says what can be done about something damaged. What a key sealed that the file lacks may open with another file.
+func (a Report) Advice(d Damaged) string {
+	if d.Key == 0 || a.Keys.Has(d.Key) {
+		return d.Advice()
+	}
+	return "the keyset file lacks this key: copy the present file here or put the key back; if no copy has it, " + d.Advice()
+}
+
 func (r *Rotator) report() Report {
 	return Report{Keys: r.o.Keys.Keys(), Resealed: map[mirror.SealedPlace]int{}}
 }

@@ -54,9 +54,9 @@ var (
 	ErrWaiting = errors.New("not every process has the present keyset")
 	// ErrLeft says that something could not be sealed anew, or is sealed with older keys still.
 	ErrLeft = errors.New("not everything is sealed with the present key")
-	// ErrUnfinished says that keys cannot be retired yet.
 	// ErrKeyMissing says that something is sealed with a key that the keyset file lacks.
 	ErrKeyMissing = errors.New("the keyset lacks a key that sealed something")
+	// ErrUnfinished says that keys cannot be retired yet.
 	ErrUnfinished = errors.New("no rotation is finished")
 )
 
