@@ -14,9 +14,13 @@ import (
 func audited(
 	ctx context.Context, db *postgres.DB, action string, act func(ctx context.Context) (detail map[string]any, err error),
 ) error {
-	name := "uid " + strconv.Itoa(os.Getuid())
+	return db.Audit().Command(ctx, mirror.Act{Actor: mirror.Actor{Name: systemUser()}, Action: action}, act)
+}
+
+// systemUser is who runs this command.
+func systemUser() string {
 	if who, err := user.Current(); err == nil {
-		name = who.Username
+		return who.Username
 	}
-	return db.Audit().Command(ctx, mirror.Act{Actor: mirror.Actor{Name: name}, Action: action}, act)
+	return "uid " + strconv.Itoa(os.Getuid())
 }

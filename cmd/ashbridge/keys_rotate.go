@@ -124,7 +124,7 @@ func rotationJSON(r rotation.Report) map[string]any {
 	}
 	damaged := make([]map[string]any, 0, len(r.Damaged))
 	for _, d := range r.Damaged {
-		damaged = append(damaged, map[string]any{"place": d.Place, "of": d.Of, "what": d.What, "key": d.Key, "advice": d.Advice()})
+		damaged = append(damaged, map[string]any{"place": d.Place, "of": d.Of, "what": d.What, "key": d.Key, "advice": r.Advice(d)})
 	}
 	return map[string]any{
 		"sealing_key": r.Keys.Sealing, "keys": r.Keys.All, "resealed": resealed, "sealed": r.Sealed, "older": r.Older,
@@ -155,7 +155,7 @@ func showRotation(out io.Writer, r rotation.Report, o rotateOptions) error {
 
 func showDamaged(out io.Writer, r rotation.Report) {
 	for _, d := range r.Damaged {
-		_, _ = fmt.Fprintf(out, "does not open: %s of %s in %s (key %d): %s\n", d.What, d.Of, d.Place, d.Key, d.Advice())
+		_, _ = fmt.Fprintf(out, "does not open: %s of %s in %s (key %d): %s\n", d.What, d.Of, d.Place, d.Key, r.Advice(d))
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -35,9 +36,27 @@ func runMigrate(cmd *cobra.Command) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.Migrate(ctx); err != nil {
+	if err := migrate(ctx, db); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(cmd.OutOrStdout(), "the tables are up to date")
 	return err
+}
+
+// migrate makes the tables, and writes that down: afterwards where the audit log is among those that were missing.
+func migrate(ctx context.Context, db *postgres.DB) error {
+	const action = "schema.migrate"
+	by := map[string]any{"version": version}
+	began := false
+	err := audited(ctx, db, action, func(ctx context.Context) (map[string]any, error) {
+		began = true
+		return by, db.Migrate(ctx)
+	})
+	if began || err == nil {
+		return err
+	}
+	if err := db.Migrate(ctx); err != nil {
+		return err
+	}
+	return audited(ctx, db, action, func(context.Context) (map[string]any, error) { return by, nil })
 }

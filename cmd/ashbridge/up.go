@@ -99,8 +99,9 @@ func (u *upProcess) open(ctx context.Context) error {
 		return err
 	}
 	u.closeLater("the data folder", lock.Unlock)
-	// The folder is ours alone, so its name may name this process: after a restart the leases of the last run are ours.
-	u.Owner = "up@" + u.Config.DataDir
+	if u.Owner, err = ownerOf(u.Config.DataDir); err != nil {
+		return err
+	}
 	for _, step := range []func(context.Context) error{
 		u.openPostgres, u.openNATS, u.openSecrets, u.openGate, u.openDemo,
 	} {

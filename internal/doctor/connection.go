@@ -72,7 +72,7 @@ func freshness(check string, v mirror.View) Finding {
 func (d *doctor) client(ctx context.Context, db *postgres.DB, keys *seal.Keyset, v mirror.View) (*ashby.Client, Finding) {
 	const check = "connection: key"
 	if keys == nil {
-		return nil, skipped(check, "there is no keyset to open it with")
+		return nil, skipped(check, "there is no keyset to open it with, or it could not be written down that it is opened")
 	}
 	sealed, err := db.Gateway().SealedKey(ctx, v.ID)
 	if err != nil {

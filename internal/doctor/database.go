@@ -51,7 +51,40 @@ func (d *doctor) database(ctx context.Context, keys *seal.Keyset) []Finding {
 		return append(all, migrations(err))
 	}
 	all = append(all, ok("migrations", "the tables fit this version"))
-	all = append(all, d.secrets(asking, db, keys), d.processes(asking, db, keys))
+	if keys == nil {
+		return append(all, d.stored(ctx, asking, db, nil)...)
+	}
+	found, err := d.audited(ctx, asking, db, keys)
+	if err != nil {
+		found = d.stored(ctx, asking, db, nil)
+		found[0] = failed(storedSecrets, "nothing was opened, since that could not be written to the audit log: "+sentence(err),
+			"see whether the user of ASHBRIDGE_DATABASE_URL may write to the tables")
+	}
+	return append(all, found...)
+}
+
+// audited looks at what is stored, and writes to the audit log that secrets are opened. The error says that it could not be
+// written, and that nothing was opened.
+func (d *doctor) audited(ctx, asking context.Context, db *postgres.DB, keys *seal.Keyset) (found []Finding, err error) {
+	act := mirror.Act{Actor: mirror.Actor{Name: d.Actor}, Action: "doctor.run", Detail: map[string]any{"version": d.Version}}
+	if d.Connection != "" {
+		if act.Connection, err = db.ConnectionNamed(asking, d.Connection); err != nil {
+			act.Connection = "" // the check of the connection says why
+		}
+	}
+	err = db.Audit().Command(asking, act, func(asking context.Context) (map[string]any, error) {
+		found = d.stored(ctx, asking, db, keys)
+		return nil, nil
+	})
+	if found != nil {
+		return found, nil // at worst, the log does not say how it ended
+	}
+	return nil, err
+}
+
+// stored looks at what the tables hold: first at the secrets, which it opens where there are keys, last at the connection.
+func (d *doctor) stored(ctx, asking context.Context, db *postgres.DB, keys *seal.Keyset) []Finding {
+	all := []Finding{d.secrets(asking, db, keys), d.processes(asking, db, keys)}
 	if d.Connection != "" {
 		all = append(all, d.connection(ctx, db, keys)...)
 	}
@@ -103,9 +136,12 @@ func migrations(err error) Finding {
 	return failed(check, sentence(err), "see whether the user of ASHBRIDGE_DATABASE_URL owns the tables")
 }
 
+// storedSecrets is the check of what is sealed.
+const storedSecrets = "keyset: stored secrets"
+
 // secrets opens some of what is stored.
 func (d *doctor) secrets(ctx context.Context, db *postgres.DB, keys *seal.Keyset) Finding {
-	const check = "keyset: stored secrets"
+	const check = storedSecrets
 	if keys == nil {
 		return skipped(check, "there is no keyset to open them with")
 	}

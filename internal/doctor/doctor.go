@@ -1,5 +1,5 @@
 // Package doctor looks whether an installation is sound: its configuration, secrets, servers and connections. It changes
-// nothing, prints no secret, and ends within 20 seconds whatever hangs. Each finding says what was found and, where that is
+// nothing, prints no secret, and ends within 20 seconds whatever hangs. That it opens stored secrets stands in the audit log. Each finding says what was found and, where that is
 // not well, what to do.
 package doctor
 
@@ -49,8 +49,8 @@ type Options struct {
 	// Config is the configuration as far as it could be read, Faults what is wrong with it.
 	Config config.Config
 	Faults []string
-	// Version is this program's.
-	Version string
+	// Version is this program's, Actor who runs it, as the audit log names them.
+	Version, Actor string
 	// EmbeddedNATS says that the NATS is that of `ashbridge up`.
 	EmbeddedNATS bool
 	// Monitor is the address of NATS's monitoring, as http://host:8222; where empty, it is looked for at NATS's own host.

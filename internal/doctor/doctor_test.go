@@ -149,7 +149,19 @@ func TestEachFaultIsFoundWithAdvice(t *testing.T) {
 func TestDamageIsFound(t *testing.T) {
 	t.Parallel()
 	w := setup(t)
-	const failed, warning = doctor.Failed, doctor.Warning
+	const failed, warning, skipped = doctor.Failed, doctor.Warning, doctor.Skipped
+	w.Actor = "anna"
+	check(t, w.Options)
+	var act struct {
+		Kind       string `db:"actor_kind"`
+		Name       string `db:"actor_name"`
+		Connection string `db:"connection"`
+		Outcome    string `db:"outcome"`
+	}
+	if err := w.raw.Get(&act, `SELECT actor_kind, actor_name, connection, outcome FROM audit_log WHERE action = 'doctor.run'`); err != nil ||
+		act.Kind != "command" || act.Name != "anna" || act.Connection != "c" || act.Outcome != "done" {
+		t.Errorf("that secrets were opened is not in the audit log: %+v, %v", act, err)
+	}
 	db := func(spoil, mend string, wants ...want) {
 		t.Helper()
 		w.exec(spoil)
@@ -163,6 +175,9 @@ func TestDamageIsFound(t *testing.T) {
 	db(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, TRUE)`+fmt.Sprintf(floor, "99999"),
 		`DELETE FROM goose_db_version WHERE version_id = 99999`+fmt.Sprintf(floor, "1"),
 		want{"migrations", failed, "of the version that migrated"})
+	// What cannot be written down is not done.
+	db(`ALTER TABLE audit_log RENAME TO audit_log_away`, `ALTER TABLE audit_log_away RENAME TO audit_log`,
+		want{"keyset: stored secrets", failed, "may write"}, want{"connection: key", skipped, "written"})
 	db(`UPDATE secrets SET sealed = set_byte(sealed, 30, 255 - get_byte(sealed, 30)) WHERE kind = 'webhook_secret'`,
 		`UPDATE secrets SET sealed = set_byte(sealed, 30, 255 - get_byte(sealed, 30)) WHERE kind = 'webhook_secret'`,
 		want{"keyset: stored secrets", failed, "keys rotate --dry-run"})

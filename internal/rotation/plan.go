@@ -42,7 +42,15 @@ func (r *Rotator) Plan(ctx context.Context) (Plan, error) {
 		return p, err
 	}
 	p.Report = counted
+	refused := r.lacking(counted.Damaged)
+	if !isFirst && (present.Required || present.Finished) {
+		if err := r.mustHave(present); err != nil {
+			refused = err
+		}
+	}
 	switch {
+	case refused != nil:
+		p.Next = "nothing is done, since " + refused.Error()
 	case !isFirst && !present.Finished:
 		p.Next = fmt.Sprintf("a rotation to key %d goes on: %d are to be sealed anew", key, counted.Older)
 	default:

@@ -11,8 +11,10 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/seal"
 )
 
-// await waits until fits is true of every process that runs.
-func (r *Rotator) await(ctx context.Context, doing string, key seal.KeyID, fits func(mirror.KeysetHolder) bool) error {
+// await waits until fits is true of every process that was heard of within some time and did not stop in order.
+func (r *Rotator) await(
+	ctx context.Context, within time.Duration, doing string, key seal.KeyID, fits func(mirror.KeysetHolder) bool,
+) error {
 	deadline := time.Now().Add(r.o.Wait)
 	said := ""
 	for {
@@ -23,16 +25,24 @@ func (r *Rotator) await(ctx context.Context, doing string, key seal.KeyID, fits 
 		if err != nil {
 			return err
 		}
-		var missing []string
+		var missing, silent []string
 		for _, h := range holders {
-			if h.Silent < aliveWithin && !fits(h) {
-				missing = append(missing, describe(h))
+			switch {
+			case h.Silent >= within || fits(h):
+				continue
+			case h.Silent >= aliveWithin:
+				silent = append(silent, fmt.Sprintf("%s, silent for %s", describe(h), h.Silent.Round(time.Second)))
 			}
+			missing = append(missing, describe(h))
 		}
 		if len(missing) == 0 {
 			return nil
 		}
 		list := strings.Join(missing, ", ")
+		if len(silent) == len(missing) && time.Now().After(deadline) {
+			return fmt.Errorf("%w: waiting for %s, %s %d: it did not stop in order and may come back; one that does not is forgotten after %s: "+
+				"then call again", ErrWaiting, strings.Join(silent, "; "), doing, key, forgottenAfter)
+		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("%w: waiting for %s %s %d: copy %s to its place there, or where a container has the file mounted by itself, "+
 				"restart it, or use --in-place; then call again", ErrWaiting, list, doing, key, r.o.Keys.Path())

@@ -60,6 +60,14 @@ func (d Damaged) Advice() string {
 	return "give the connection another webhook secret: PATCH /v1/connections/" + d.Of + " with rotate_webhook_secret" + times
 }
 
+// Advice says what can be done about something damaged. What a key sealed that the file lacks may open with another file.
+func (a Report) Advice(d Damaged) string {
+	if d.Key == 0 || a.Keys.Has(d.Key) {
+		return d.Advice()
+	}
+	return "the keyset file lacks this key: copy the present file here or put the key back; if no copy has it, " + d.Advice()
+}
+
 func (r *Rotator) report() Report {
 	return Report{Keys: r.o.Keys.Keys(), Resealed: map[mirror.SealedPlace]int{}}
 }
@@ -114,6 +122,60 @@ func (r *Rotator) pass(ctx context.Context, key seal.KeyID, doing bool) (Report,
 		}
 	}
 	return report, nil
+}
+
+// lacksNone finds what is sealed with a key that the file lacks, before a rotation to key, or to a new one if that is 0, puts
+// it out of reach for good: the error is ErrKeyMissing. After the key was chosen, the rotation itself finds that.
+func (r *Rotator) lacksNone(ctx context.Context, key seal.KeyID) (Report, error) {
+	report := r.report()
+	keys := report.Keys
+	if keys.Sealing == key {
+		return report, nil
+	}
+	for _, place := range mirror.SealedPlaces() {
+		after := mirror.SealedKey{}
+		for {
+			if err := r.lead(ctx); err != nil {
+				return report, err
+			}
+			rows, err := r.o.Store.SealedPage(ctx, place, after, keys.Sealing.Prefix(), r.o.Batch)
+			if err != nil {
+				return report, err
+			}
+			if len(rows) == 0 {
+				break
+			}
+			after = rows[len(rows)-1].Key
+			for _, row := range rows {
+				if with, ok := seal.SealedWith(row.Sealed); ok && !keys.Has(with) {
+					of, _ := Bound(place, row.Key)
+					report.Damaged = append(report.Damaged, Damaged{Place: place, Of: of, What: what(place, row.Key), Key: with})
+				}
+			}
+		}
+	}
+	return report, r.lacking(report.Damaged)
+}
+
+// lacking is ErrKeyMissing where something damaged is sealed with a key that the file lacks.
+func (r *Rotator) lacking(damaged []Damaged) error {
+	keys := r.o.Keys.Keys()
+	n := 0
+	var first Damaged
+	for _, d := range damaged {
+		if d.Key == 0 || keys.Has(d.Key) {
+			continue
+		}
+		if n++; n == 1 {
+			first = d
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s lacks key %d, which sealed %s of %s, and %d are sealed with keys that it lacks: copy the present file here, "+
+		"or put the key back as the runbook AshbridgeSecretUnreadable says; if it is lost, replace all that it sealed: %s",
+		ErrKeyMissing, r.o.Keys.Path(), first.Key, first.What, first.Of, n, first.Advice())
 }
 
 // batch seals anew what of the rows is sealed with another key.

@@ -5,7 +5,8 @@
 // A rotation goes through phases, each of which is durable before the next begins:
 //
 //  1. A new key is added to the keyset file, for opening alone.
-//  2. Every process that runs has it in memory. From then on the database has it that none starts without.
+//  2. Every process has it in memory that was heard of within ten minutes and did not stop. From then on the database has it
+//     that none starts without. One that was silent for longer and comes back takes the key from its file, or ends.
 //  3. It becomes the key that seals. Processes take that from the file within seconds; until then they seal with the old
 //     key, which all of them have too.
 //  4. What is sealed with older keys is opened and sealed anew, row by row. A row that was changed meanwhile is left to the
@@ -13,13 +14,15 @@
 //  5. When every process seals with the new key and a pass found nothing older, the rotation is finished.
 //
 // Older keys stay in the file, until Retire finds that nothing is sealed with them and that no process could still use
-// them.
+// them. Where the file lacks a key with which something is sealed, it is not the present one: nothing is begun, and nothing
+// is finished.
 package rotation
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/bebitcoiner/ashbridge/internal/loop"
@@ -33,7 +36,8 @@ const (
 	leaseTime = time.Minute
 	// aliveWithin is for how long a process counts as running after it was last heard of.
 	aliveWithin = 30 * time.Second
-	// forgottenAfter is when one that did not stop in order counts as gone for good, so that a key may be removed.
+	// forgottenAfter is when one that did not stop in order counts as gone for good, so that a key may seal that it lacks, or
+	// be removed that it has.
 	forgottenAfter = 10 * time.Minute
 	// lookEvery is between two looks at what the processes have in memory.
 	lookEvery = 500 * time.Millisecond
@@ -50,6 +54,8 @@ var (
 	ErrWaiting = errors.New("not every process has the present keyset")
 	// ErrLeft says that something could not be sealed anew, or is sealed with older keys still.
 	ErrLeft = errors.New("not everything is sealed with the present key")
+	// ErrKeyMissing says that something is sealed with a key that the keyset file lacks.
+	ErrKeyMissing = errors.New("the keyset lacks a key that sealed something")
 	// ErrUnfinished says that keys cannot be retired yet.
 	ErrUnfinished = errors.New("no rotation is finished")
 )
@@ -133,9 +139,17 @@ func (r *Rotator) say(format string, args ...any) { r.o.Say(fmt.Sprintf(format, 
 // error, as far as the rotation came.
 func (r *Rotator) Rotate(ctx context.Context) (Report, error) {
 	return r.alone(ctx, func() (Report, error) {
-		key, err := r.begin(ctx)
+		key, err := r.present(ctx)
 		if err != nil {
 			return r.report(), err
+		}
+		if report, err := r.lacksNone(ctx, key); err != nil {
+			return report, err
+		}
+		if key == 0 {
+			if key, err = r.add(ctx); err != nil {
+				return r.report(), err
+			}
 		}
 		return r.finish(ctx, key)
 	})
@@ -154,6 +168,15 @@ func (r *Rotator) Retire(ctx context.Context) (Report, error) {
 		}
 		if err := r.mustHave(present); err != nil {
 			return r.report(), err
+		}
+		if keys := r.o.Keys.Keys(); present.Finished && keys.Sealing != seal.KeyID(present.Key) {
+			return r.report(), fmt.Errorf("%w: %s seals with key %d, of which the database, which may have been restored, knows no rotation: "+
+				"rotate first", ErrUnfinished, r.o.Keys.Path(), keys.Sealing)
+		}
+		if !present.Finished {
+			if report, err := r.lacksNone(ctx, seal.KeyID(present.Key)); err != nil {
+				return report, err
+			}
 		}
 		if err := r.rest(ctx, present); err != nil {
 			return r.report(), err
@@ -221,31 +244,41 @@ func (r *Rotator) lead(ctx context.Context) error {
 	return err
 }
 
-// begin returns the new key of the rotation that was broken off, or adds one.
-func (r *Rotator) begin(ctx context.Context) (seal.KeyID, error) {
-	present, err := r.o.Store.Rotation(ctx)
-	if err != nil && !errors.Is(err, mirror.ErrNotFound) {
-		return 0, err
-	}
-	if err == nil && !present.Finished {
-		err := r.mustHave(present)
-		if err == nil {
-			r.say("going on with the rotation to key %d", present.Key)
-			return seal.KeyID(present.Key), nil
+// present returns the new key of a rotation that was broken off, 0 if there is none.
+func (r *Rotator) present(ctx context.Context) (seal.KeyID, error) {
+	for {
+		present, err := r.o.Store.Rotation(ctx)
+		if errors.Is(err, mirror.ErrNotFound) {
+			return 0, nil
 		}
-		if present.Required || r.isHeld(ctx, present.Key) {
+		if err != nil {
 			return 0, err
 		}
-		// The file in which it was added is gone, and it never sealed anything.
+		err = r.mustHave(present)
+		switch {
+		case err == nil && present.Finished:
+			return 0, nil
+		case err == nil:
+			r.say("going on with the rotation to key %d", present.Key)
+			return seal.KeyID(present.Key), nil
+		case present.Required || present.Finished || r.isHeld(ctx, present.Key):
+			return 0, err
+		}
+		// The file in which it was added is gone, and it never sealed anything. The rotation before that counts again.
 		if err := r.o.Store.Abandon(ctx, present.Key); err != nil {
 			return 0, err
 		}
 		r.say("forgot key %d of a rotation that was broken off: no file has it, and it sealed nothing", present.Key)
 	}
-	// A key behind the one that seals was added by a call that was broken off before it could note that.
+}
+
+// add adds a key to the file, and notes that a rotation to it has begun. A key behind the one that seals was added by a call
+// that was broken off before it could note that.
+func (r *Rotator) add(ctx context.Context) (seal.KeyID, error) {
 	keys := r.o.Keys.Keys()
 	added := keys.All[len(keys.All)-1]
 	if added == keys.Sealing {
+		var err error
 		if added, err = r.o.Keys.AddKey(); err != nil {
 			return 0, err
 		}
@@ -257,12 +290,19 @@ func (r *Rotator) begin(ctx context.Context) (seal.KeyID, error) {
 	return added, nil
 }
 
+// mustHave is seal.ErrStale where the file is older than the present rotation. It may be newer, where the database was
+// restored to an earlier time.
 func (r *Rotator) mustHave(present mirror.KeyRotation) error {
-	if r.o.Keys.Keys().Has(seal.KeyID(present.Key)) {
-		return nil
+	keys, key := r.o.Keys.Keys(), seal.KeyID(present.Key)
+	if !keys.Has(key) {
+		return fmt.Errorf("the keyset %s lacks key %d of the present rotation: %w: copy the file here from the host where the "+
+			"rotation began, and call again", r.o.Keys.Path(), key, seal.ErrStale)
 	}
-	return fmt.Errorf("the keyset %s lacks key %d of the present rotation: %w: copy the file here from the host where the "+
-		"rotation began, and call again", r.o.Keys.Path(), present.Key, seal.ErrStale)
+	if present.Finished && slices.Index(keys.All, keys.Sealing) < slices.Index(keys.All, key) {
+		return fmt.Errorf("the keyset %s seals with key %d, though the rotation to key %d is finished: %w: copy the present file here, "+
+			"and call again", r.o.Keys.Path(), keys.Sealing, key, seal.ErrStale)
+	}
+	return nil
 }
 
 // isHeld says whether some process has a key in memory; where that cannot be read, it is taken for one.
@@ -282,14 +322,18 @@ func (r *Rotator) isHeld(ctx context.Context, key uint32) bool {
 // finish goes through the phases that follow the adding of a key. Each looks by itself whether it is done already.
 func (r *Rotator) finish(ctx context.Context, key seal.KeyID) (Report, error) {
 	knows := func(h mirror.KeysetHolder) bool { return has(h, key) }
-	if err := r.await(ctx, "to have key", key, knows); err != nil {
+	within := forgottenAfter
+	if r.o.Keys.Keys().Sealing == key { // they were waited for by the call that chose the key
+		within = aliveWithin
+	}
+	if err := r.await(ctx, within, "to have key", key, knows); err != nil {
 		return r.report(), err
 	}
 	if err := r.o.Store.Require(ctx, uint32(key)); err != nil {
 		return r.report(), err
 	}
 	// One may have started between the last look and the requirement.
-	if err := r.await(ctx, "to have key", key, knows); err != nil {
+	if err := r.await(ctx, within, "to have key", key, knows); err != nil {
 		return r.report(), err
 	}
 	if r.o.Keys.Keys().Sealing != key {
@@ -302,7 +346,8 @@ func (r *Rotator) finish(ctx context.Context, key seal.KeyID) (Report, error) {
 	if err != nil {
 		return report, err
 	}
-	if err := r.await(ctx, "to seal with key", key, func(h mirror.KeysetHolder) bool { return sealsWith(h, key) }); err != nil {
+	seals := func(h mirror.KeysetHolder) bool { return sealsWith(h, key) }
+	if err := r.await(ctx, aliveWithin, "to seal with key", key, seals); err != nil {
 		return report, err
 	}
 	// What they sealed with an older key until now.
@@ -315,6 +360,12 @@ func (r *Rotator) finish(ctx context.Context, key seal.KeyID) (Report, error) {
 	report.take(last)
 	if err != nil || report.Older > 0 {
 		return report, errors.Join(err, r.left(report))
+	}
+	if err := r.lacking(report.Damaged); err != nil {
+		return report, err
+	}
+	if report.Sealed == 0 && len(report.Damaged) > 0 {
+		return report, fmt.Errorf("nothing opens with %s: %w", r.o.Keys.Path(), r.left(report))
 	}
 	if err := r.o.Store.Finish(ctx, uint32(key)); err != nil {
 		return report, err

@@ -219,12 +219,12 @@ func TestKeysAreNotRemovedUnderAProcessThatMayComeBack(t *testing.T) {
 	if _, err := w.rotator(nil).Retire(t.Context()); !errors.Is(err, rotation.ErrUnfinished) {
 		t.Errorf("retired without a rotation: %v", err)
 	}
-	// It was paused, and has not been heard of for a minute.
-	w.exec(`INSERT INTO keyset_holders (owner, service, host, sealing, keys, seen_at)
-		VALUES ('paused', 'gateway', 'h', 1, '{1}', now() - interval '1 minute')`)
 	if report, err := w.rotator(nil).Rotate(t.Context()); err != nil || !report.Finished {
 		t.Fatal(err)
 	}
+	// It was paused, and has not been heard of for a minute.
+	w.exec(`INSERT INTO keyset_holders (owner, service, host, sealing, keys, seen_at)
+		VALUES ('paused', 'gateway', 'h', 1, '{1}', now() - interval '1 minute')`)
 	if report, err := w.rotator(nil).Retire(t.Context()); !errors.Is(err, rotation.ErrWaiting) || len(report.Retired) != 0 {
 		t.Errorf("retired %v: %v", report.Retired, err)
 	}

@@ -35,6 +35,7 @@ type file struct {
 // keys are a file's keys, ready for use.
 type keys struct {
 	createdAt            time.Time
+	names                Keys
 	sealing, fingerprint *keyset.Handle
 	aead                 tink.AEAD
 	prf                  *prf.Set
@@ -133,7 +134,7 @@ func assemble(createdAt time.Time, sealing, fingerprint *keyset.Handle) (*keys, 
 	if _, err := set.ComputePrimaryPRF(nil, fingerprintSize); err != nil {
 		return nil, err
 	}
-	return &keys{createdAt: createdAt, sealing: sealing, fingerprint: fingerprint, aead: encrypter, prf: set}, nil
+	return &keys{createdAt: createdAt, names: idsOf(sealing), sealing: sealing, fingerprint: fingerprint, aead: encrypter, prf: set}, nil
 }
 
 // parse reads a file's content.

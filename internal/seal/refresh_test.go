@@ -1,6 +1,7 @@
 package seal_test
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -111,12 +112,23 @@ func TestOlderCopyOfTheFileIsNotTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// Processes that were paused throughout seal with a key that is no more, until they take the file.
+	// A process that was paused throughout has a key that is no more. Where it had the new one too, it knows that the file is
+	// newer. Else the files alone do not tell that: it seals nothing until the database has told it.
 	for name, late := range map[string]struct {
-		k    *seal.Keyset
-		path string
-	}{"paused before the rotation": {beforeAll, older}, "paused in its middle": {beforeLast, added}} {
+		k     *seal.Keyset
+		path  string
+		knows bool
+	}{"paused before the rotation": {beforeAll, older, false}, "paused in its middle": {beforeLast, added, true}} {
 		keep(t, path, late.path)
+		if !late.knows {
+			if changed, err := late.k.Refresh(); changed || !errors.Is(err, seal.ErrStale) {
+				t.Errorf("%s, before it is told the key: changed %v, %v", name, changed, err)
+			}
+			if _, err := late.k.Seal(plain, "c1", seal.KindAPIKey); !errors.Is(err, seal.ErrStale) {
+				t.Errorf("%s: sealed with a key that is no more: %v", name, err)
+			}
+		}
+		late.k.Require(id)
 		if changed, err := late.k.Refresh(); !changed || err != nil || !opens(late.k, s) {
 			t.Errorf("%s: changed %v, %v", name, changed, err)
 		}
@@ -139,6 +151,112 @@ func TestOlderCopyOfTheFileIsNotTaken(t *testing.T) {
 		if changed, err := present.Refresh(); changed || err == nil || !opens(present, s) {
 			t.Errorf("%s: changed %v, %v", name, changed, err)
 		}
+	}
+}
+
+// TestFileFromBeforeTheRotationIsRefusedAfterRetirement puts back the backup of before: no key of it is in memory any more.
+func TestFileFromBeforeTheRotationIsRefusedAfterRetirement(t *testing.T) {
+	t.Parallel()
+	for name, required := range map[string]bool{"the database says nothing": false, "the database requires the key": true} {
+		k, path := create(t)
+		before := filepath.Join(t.TempDir(), "before")
+		keep(t, path, before)
+		id := rotate(t, k)
+		s := sealed(t, k)
+		running := load(t, path)
+		if _, err := k.Retire(id); err != nil {
+			t.Fatal(err)
+		}
+		if changed, err := running.Refresh(); !changed || err != nil {
+			t.Fatal(changed, err)
+		}
+		if required {
+			running.Require(id)
+		}
+		keep(t, before, path)
+		for range 2 {
+			if changed, err := running.Refresh(); changed || !errors.Is(err, seal.ErrStale) {
+				t.Errorf("%s: changed %v, %v", name, changed, err)
+			}
+		}
+		if !opens(running, s) || running.Keys().Sealing != id {
+			t.Errorf("%s: the key that seals is gone from memory", name)
+		}
+		_, err := running.Seal(plain, "c1", seal.KindAPIKey)
+		if required && err != nil || !required && !errors.Is(err, seal.ErrStale) {
+			t.Errorf("%s: sealing: %v", name, err)
+		}
+		if _, err := running.AddKey(); !errors.Is(err, seal.ErrStale) {
+			t.Errorf("%s: a key was added to the file of before: %v", name, err)
+		}
+	}
+}
+
+// TestRequiredKeyIsNeeded: of two keys in memory one seals, and the database requires the other already.
+func TestRequiredKeyIsNeeded(t *testing.T) {
+	t.Parallel()
+	k, path := create(t)
+	before := filepath.Join(t.TempDir(), "before")
+	keep(t, path, before)
+	id, err := k.AddKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.Require(id)
+	keep(t, before, path)
+	if changed, err := k.Refresh(); changed || !errors.Is(err, seal.ErrStale) {
+		t.Errorf("a file without the key that the database requires: changed %v, %v", changed, err)
+	}
+	late := load(t, before)
+	late.Require(id)
+	if _, err := late.Seal(plain, "c1", seal.KindAPIKey); !errors.Is(err, seal.ErrStale) {
+		t.Errorf("sealed without the key that the database requires: %v", err)
+	}
+	// The requirement that is known may be that of the rotation before: the key that seals here is newer.
+	third, path := create(t)
+	first := third.Keys().Sealing
+	keep(t, path, before)
+	third.Require(first)
+	rotate(t, third)
+	keep(t, before, path)
+	if changed, err := third.Refresh(); changed || !errors.Is(err, seal.ErrStale) {
+		t.Errorf("a file with the key that was required before: changed %v, %v", changed, err)
+	}
+}
+
+// TestLostKeyIsPutInFrontOfThePresentOnes does what the runbook says of a key that was removed too early.
+func TestLostKeyIsPutInFrontOfThePresentOnes(t *testing.T) {
+	t.Parallel()
+	k, path := create(t)
+	before := filepath.Join(t.TempDir(), "before")
+	keep(t, path, before)
+	old := sealed(t, k)
+	id := rotate(t, k)
+	if _, err := k.Retire(id); err != nil {
+		t.Fatal(err)
+	}
+	parse := func(path string) (file map[string]any, keys []any) {
+		raw, err := os.ReadFile(path)
+		if err == nil {
+			err = json.Unmarshal(raw, &file)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file, file["aead"].(map[string]any)["key"].([]any)
+	}
+	_, lost := parse(before)
+	file, present := parse(path)
+	file["aead"].(map[string]any)["key"] = append(lost, present...)
+	raw, err := json.Marshal(file)
+	if err == nil {
+		err = os.WriteFile(path, raw, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !opens(k, old) || !opens(k, sealed(t, k)) || k.Keys().Sealing != id || k.Keys().All[1] != id {
+		t.Errorf("with the lost key put in front: %+v", k.Keys())
 	}
 }
 

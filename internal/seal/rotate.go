@@ -67,8 +67,11 @@ func (k *Keyset) edit(doing string, change func(m *keyset.Manager, present Keys)
 	if err != nil {
 		return err
 	}
+	if err := k.keys.Load().mayBecome(present, KeyID(k.required.Load())); err != nil {
+		return wrap(err)
+	}
 	manager := keyset.NewManagerFromHandle(present.sealing)
-	if err := change(manager, present.ids()); err != nil {
+	if err := change(manager, present.names); err != nil {
 		return wrap(err)
 	}
 	sealing, err := manager.Handle()

@@ -49,6 +49,11 @@ type Keyset struct {
 	keys    atomic.Pointer[keys]
 	// checked is when the file was last looked at, in nanoseconds since 1970: a process that was paused looks again.
 	checked atomic.Int64
+	// required is the key that the database requires, 0 if that is not known or there is none; told is when it told so, as
+	// checked. isStale says that the file was refused.
+	required atomic.Uint32
+	told     atomic.Int64
+	isStale  atomic.Bool
 
 	mu sync.Mutex
 	// seen is the version of the file that was last taken, or refused with fault.
@@ -56,13 +61,18 @@ type Keyset struct {
 	fault error
 }
 
-// Seal encrypts a secret of a connection. Two seals of one secret differ; use Fingerprint to compare.
+// Seal encrypts a secret of a connection. Two seals of one secret differ; use Fingerprint to compare. The error is ErrStale
+// where the keys in memory are possibly no more, since nothing would open what they seal.
 func (k *Keyset) Seal(plain ashby.Secret, connection, kind string) (mirror.Sealed, error) {
 	bound, err := associatedData(connection, kind)
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := k.current().aead.Encrypt([]byte(plain.Reveal()), bound)
+	present := k.current()
+	if err := k.maySeal(); err != nil {
+		return nil, fmt.Errorf("sealing a secret of kind %s: %w", kind, err)
+	}
+	sealed, err := present.aead.Encrypt([]byte(plain.Reveal()), bound)
 	if err != nil {
 		return nil, fmt.Errorf("sealing a secret of kind %s: %w", kind, err)
 	}
