@@ -62,18 +62,7 @@ func (s *fakeStore) Holds(_ context.Context, q mirror.HoldQuery) ([]mirror.HeldV
 	return out[:min(q.Limit, len(out))], s.down
 }
 
-func (s *fakeStore) HeldBy(_ context.Context, id string) (mirror.HeldView, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, h := range s.held {
-		if h.ID == id {
-			return h, nil
-		}
-	}
-	return mirror.HeldView{}, mirror.ErrNotFound
-}
-
-func (s *fakeStore) DecideHold(_ context.Context, id string, what mirror.HoldDecision) error {
+func (s *fakeStore) DecideHold(_ context.Context, id string, what mirror.HoldDecision) (mirror.HeldView, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, h := range s.held {
@@ -81,14 +70,14 @@ func (s *fakeStore) DecideHold(_ context.Context, id string, what mirror.HoldDec
 			continue
 		}
 		if h.State == mirror.HoldEnded {
-			return fmt.Errorf("deciding: %w", mirror.ErrEnded)
+			return mirror.HeldView{}, fmt.Errorf("deciding: %w", mirror.ErrEnded)
 		}
 		what.At = s.now()
 		s.held[i].State, s.held[i].Note, s.held[i].DecidedAt = what.State, what.Note, &what.At
 		s.held[i].Decisions = append(slices.Clone(h.Decisions), what)
-		return nil
+		return s.held[i], nil
 	}
-	return mirror.ErrNotFound
+	return mirror.HeldView{}, mirror.ErrNotFound
 }
 
 func (s *fakeStore) Quarantine(_ context.Context, connection string, limit int) ([]mirror.Quarantined, error) {

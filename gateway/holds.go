@@ -72,14 +72,11 @@ func (g *Gateway) decideHold(c *fiber.Ctx, state string) error {
 	}
 	ctx := c.UserContext()
 	what := mirror.HoldDecision{State: state, Note: note, By: inWords(exchangeOf(c).caller.actor)}
-	if err := g.opts.Holds.DecideHold(ctx, id, what); err != nil {
+	v, err := g.opts.Holds.DecideHold(ctx, id, what)
+	if err != nil {
 		return fmt.Errorf("deciding on a hold: %w", err)
 	}
 	detailOf(c).Note = note
-	v, err := g.opts.Holds.HeldBy(ctx, id)
-	if err != nil {
-		return fmt.Errorf("reading hold: %w", err)
-	}
 	exchangeOf(c).connection = v.Connection
 	exchangeOf(c).hint = &mirror.Hint{Connection: v.Connection, Kind: mirror.HintPoll}
 	return writeJSON(c, fiber.StatusOK, showHold(v))

@@ -57,11 +57,10 @@ type Records interface {
 type Holds interface {
 	// Holds returns at most q.Limit holds, newest first.
 	Holds(ctx context.Context, q mirror.HoldQuery) ([]mirror.HeldView, error)
-	// HeldBy returns a hold by its id. mirror.ErrNotFound.
-	HeldBy(ctx context.Context, id string) (mirror.HeldView, error)
 	// DecideHold makes a hold mirror.HoldApproved or mirror.HoldRejected, also one that was decided otherwise before, and a
-	// poll due. The decision is made now, whatever its time is. mirror.ErrNotFound, mirror.ErrEnded.
-	DecideHold(ctx context.Context, id string, what mirror.HoldDecision) error
+	// poll due, and returns the hold as it is then, read before the commit. The decision is made now, whatever its time is.
+	// mirror.ErrNotFound, mirror.ErrEnded.
+	DecideHold(ctx context.Context, id string, what mirror.HoldDecision) (mirror.HeldView, error)
 }
 
 // Diary tells what was done and what came of it.

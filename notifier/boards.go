@@ -26,6 +26,7 @@ type boardKeeper struct {
 
 func (n *Notifier) runBoards(ctx context.Context) {
 	k := &boardKeeper{Notifier: n, listeners: listeners{}}
+	defer k.metrics.boards.subscribers.Set(0) // whoever keeps them next shows them
 	defer k.stopListening()
 	n.attend(ctx, nil, k.runOnce)
 }

@@ -147,6 +147,10 @@ func TestBoardsGetTheirConsumersBack(t *testing.T) {
 	bustest.Eventually(t, "the loss is counted", func() bool {
 		return r.metric(t, "ashbridge_relay_board_consumers_lost_total") == 3 && r.metric(t, "ashbridge_relay_board_subscribers") == 2
 	})
+	r.stop()
+	if r.metric(t, "ashbridge_relay_board_subscribers") != 0 {
+		t.Error("who keeps them no more still shows them")
+	}
 }
 
 // A consumer that a release of before made does not tell of acknowledgements; the keeper has it do so, and it goes on.

@@ -205,3 +205,9 @@ func (m *metrics) showOutbox(rows []mirror.Outgoing, now time.Time) {
 		m.outboxAge.Set(max(0, now.Sub(rows[0].CreatedAt).Seconds()))
 	}
 }
+
+// showNothing is for who relays no more: what waits is another's to show.
+func (m *metrics) showNothing() {
+	m.showOutbox(nil, time.Time{})
+	m.held.Set(0)
+}

@@ -14,7 +14,8 @@
 //
 // It also keeps the consumers of job boards: one that NATS lost is made again within AuditEvery, and begins with a snapshot.
 //
-// One process relays, under a lease; others stand by. While NATS or Postgres is away, events wait in the outbox.
+// One process relays, under a lease; others stand by. One that lost NATS leaves the lease to one that has it. While NATS or
+// Postgres is away from all, events wait in the outbox.
 package notifier
 
 import (
@@ -52,6 +53,8 @@ type Options struct {
 	Owner string
 	// LeaseTTL is how long the lease outlives its last renewal; 15 s where zero. It is renewed three times as often.
 	LeaseTTL time.Duration
+	// BusPatience is how long this process relays on without NATS while another has it; 30 s where zero.
+	BusPatience time.Duration
 	// Idle is the pause between two looks into an empty outbox; 100 ms where zero.
 	Idle time.Duration
 	// RecordIdle is the pause between two looks for changed records while there are none, 500 ms where zero; a fifth of it
@@ -87,6 +90,9 @@ func (o *Options) setDefaults() error {
 	}
 	if o.LeaseTTL <= 0 {
 		o.LeaseTTL = 15 * time.Second
+	}
+	if o.BusPatience <= 0 {
+		o.BusPatience = 30 * time.Second
 	}
 	if o.Idle <= 0 {
 		o.Idle = 100 * time.Millisecond
@@ -163,8 +169,16 @@ func (n *Notifier) Run(ctx context.Context) error {
 		return err
 	}
 	defer unsubscribe()
-	n.term().Run(ctx, func(ctx context.Context) {
+	h := &handover{Notifier: n}
+	defer h.withdraw(ctx)
+	n.term(h.may).Run(ctx, func(ctx context.Context) {
+		ctx, giveUp := context.WithCancel(ctx)
+		defer giveUp()
 		var beside sync.WaitGroup
+		beside.Go(func() {
+			h.withdraw(ctx)
+			h.watch(ctx, giveUp)
+		})
 		beside.Go(func() { n.runRecords(ctx, wakeRecords) })
 		if n.fleet != nil {
 			beside.Go(func() { n.fleet.Run(ctx) })
@@ -179,9 +193,9 @@ func (n *Notifier) Run(ctx context.Context) error {
 }
 
 // term is the lease under which this process relays.
-func (n *Notifier) term() lease.Holder {
+func (n *Notifier) term(may func(ctx context.Context) bool) lease.Holder {
 	return lease.Holder{
-		Store: n.Store, Name: LeaseName, Owner: n.Owner, TTL: n.LeaseTTL, Logger: n.Logger,
+		Store: n.Store, Name: LeaseName, Owner: n.Owner, TTL: n.LeaseTTL, Logger: n.Logger, May: may,
 		OnHeld: func(held bool) {
 			n.metrics.leaseHeld.Set(0)
 			if held {

@@ -69,7 +69,7 @@ func newRelay(n *Notifier, wake <-chan struct{}) *relay {
 
 // run works until ctx ends.
 func (r *relay) run(ctx context.Context) {
-	defer r.metrics.showOutbox(nil, time.Time{})
+	defer r.metrics.showNothing()
 	defer r.beside.Wait()
 	r.attend(ctx, r.wake, r.runOnce)
 }

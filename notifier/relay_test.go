@@ -350,8 +350,15 @@ func TestMalformedEventWaitsAlone(t *testing.T) {
 	bad.o.Data = []byte(`{"version":`)
 	bad.commit()
 	s.commit("c", "good", 2)
-	start(t, s, b, "a")
+	r := start(t, s, b, "a")
 	bustest.Eventually(t, "the good ones are published", func() bool { return s.waiting() == 1 })
+	if r.metric(t, "ashbridge_relay_held_events") != 1 {
+		t.Error("the bad one is not shown")
+	}
+	r.stop()
+	if r.metric(t, "ashbridge_relay_held_events") != 0 {
+		t.Error("who relays no more still shows what waits")
+	}
 }
 
 func TestOutboxWaitsForNATS(t *testing.T) {

@@ -8,8 +8,12 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 )
 
-// LeaseName is the name of the relay's lease.
-const LeaseName = "relay"
+const (
+	// LeaseName is the name of the relay's lease.
+	LeaseName = "relay"
+	// StandbyLease is that of one process that stands by and has NATS, for the one that relays and has not.
+	StandbyLease = "relay-standby"
+)
 
 // Store is the relay's side of the database.
 type Store interface {
@@ -17,6 +21,8 @@ type Store interface {
 	Acquire(ctx context.Context, name, owner string, ttl time.Duration) (epoch int64, held bool, err error)
 	// Release gives the lease up if owner has it.
 	Release(ctx context.Context, name, owner string) error
+	// LeaseOwner returns who has a lease now; "" where nobody has.
+	LeaseOwner(ctx context.Context, name string) (string, error)
 	// Pending returns the oldest outbox rows in id order, at most limit, but for those whose ids are named.
 	Pending(ctx context.Context, except []int64, limit int) ([]mirror.Outgoing, error)
 	// Waiting returns those of the events, by event id, that are in the outbox, without their data.

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
+	"github.com/bebitcoiner/ashbridge/notifier"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
@@ -34,7 +35,10 @@ type memStore struct {
 	owner  string
 	epoch  int64
 	until  time.Time
-	reads  int
+	// standby has the lease of who stands by with NATS.
+	standby      string
+	standbyUntil time.Time
+	reads        int
 
 	// beforeNote and afterNote surround Published; an error of the first means that nothing was written, one of the
 	// second that the writer does not know that it was.
@@ -186,10 +190,17 @@ func (s *memStore) set(change func()) {
 	change()
 }
 
-func (s *memStore) Acquire(_ context.Context, _, owner string, ttl time.Duration) (int64, bool, error) {
+func (s *memStore) Acquire(_ context.Context, name, owner string, ttl time.Duration) (int64, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
+	if name == notifier.StandbyLease {
+		held := s.standby == owner || now.After(s.standbyUntil)
+		if held {
+			s.standby, s.standbyUntil = owner, now.Add(ttl)
+		}
+		return 1, held, nil
+	}
 	if s.owner != owner {
 		if now.Before(s.until) {
 			return s.epoch, false, nil
@@ -200,9 +211,24 @@ func (s *memStore) Acquire(_ context.Context, _, owner string, ttl time.Duration
 	return s.epoch, true, nil
 }
 
-func (s *memStore) Release(_ context.Context, _, owner string) error {
+func (s *memStore) LeaseOwner(_ context.Context, name string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if name == notifier.StandbyLease && time.Now().Before(s.standbyUntil) {
+		return s.standby, nil
+	}
+	return "", nil
+}
+
+func (s *memStore) Release(_ context.Context, name, owner string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if name == notifier.StandbyLease {
+		if s.standby == owner {
+			s.standbyUntil = time.Time{}
+		}
+		return nil
+	}
 	if s.owner == owner {
 		s.owner, s.until = "", time.Time{}
 	}

@@ -42,28 +42,39 @@ type Holder struct {
 	// TTL is how long the lease outlives its last renewal.
 	TTL    time.Duration
 	Logger *slog.Logger
+	// May says, before each question for the lease, whether to ask for it now; nil for always. It is not asked while the
+	// lease is held.
+	May func(ctx context.Context) bool
 	// OnHeld is told when the lease is gained and when it is lost, OnFailure of each failure of the store. Both may be nil.
 	OnHeld    func(held bool)
 	OnFailure func()
 }
 
 // Run calls lead whenever this process holds the lease, with a context that ends, by ErrLost, when the lease may be
-// another's, until ctx ends.
+// another's, until ctx ends. A lead that returns before its context ended gives the lease up; others may take it, and so may
+// this process again.
 func (h Holder) Run(ctx context.Context, lead func(ctx context.Context)) {
 	defer h.release(ctx)
 	for ctx.Err() == nil {
-		began := time.Now()
-		held, err := h.acquire(ctx, began.Add(h.TTL))
-		switch {
-		case err != nil && ctx.Err() == nil:
-			h.Logger.ErrorContext(ctx, "lease not acquired", "lease", h.Name, "error", err)
-			h.failed()
-		case held:
-			h.hold(ctx, began.Add(h.TTL), lead)
+		if h.May == nil || h.May(ctx) {
+			h.ask(ctx, lead)
 		}
 		// Standing by; the jitter keeps several from asking at the same moment.
 		look := min(h.TTL/3, lookEvery)
 		_ = loop.Sleep(ctx, look-rand.N(look/4+1))
+	}
+}
+
+// ask asks for the lease, and leads for as long as this process has it.
+func (h Holder) ask(ctx context.Context, lead func(ctx context.Context)) {
+	began := time.Now()
+	held, err := h.acquire(ctx, began.Add(h.TTL))
+	switch {
+	case err != nil && ctx.Err() == nil:
+		h.Logger.ErrorContext(ctx, "lease not acquired", "lease", h.Name, "error", err)
+		h.failed()
+	case held:
+		h.hold(ctx, began.Add(h.TTL), lead)
 	}
 }
 
@@ -87,9 +98,15 @@ func (h Holder) hold(ctx context.Context, until time.Time, lead func(ctx context
 		stop(ErrLost)
 	})
 	lead(leading)
+	givenUp := leading.Err() == nil
 	stop(nil)
 	renewal.Wait()
-	if ctx.Err() == nil {
+	switch {
+	case ctx.Err() != nil:
+	case givenUp:
+		h.release(ctx)
+		h.Logger.WarnContext(ctx, "lease given up, standing by", "lease", h.Name, "owner", h.Owner)
+	default:
 		h.Logger.WarnContext(ctx, "lease lost, standing by", "lease", h.Name, "owner", h.Owner)
 	}
 }

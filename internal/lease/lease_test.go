@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,6 +91,50 @@ func TestLeaseEndsBeforeAnotherCanHaveIt(t *testing.T) {
 		if errors.Is(context.Cause(term), lease.ErrLost) {
 			t.Error("a stop is no loss")
 		}
+	})
+}
+
+// A leader that ends by itself gives the lease up, and whoever may not ask for it leaves it to others.
+func TestLeaseIsGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		s := &memStore{}
+		var able atomic.Bool
+		able.Store(true)
+		led := make(chan time.Time, 10)
+		var holder sync.WaitGroup
+		holder.Go(func() {
+			lease.Holder{
+				Store: s, Name: "x", Owner: "a", TTL: 15 * time.Second, Logger: slog.New(slog.DiscardHandler),
+				May: func(context.Context) bool { return able.Load() },
+			}.Run(ctx, func(ctx context.Context) {
+				led <- time.Now()
+				select {
+				case <-ctx.Done():
+				case <-time.After(time.Minute):
+					able.Store(false)
+				}
+			})
+		})
+		<-led
+		next, wait := hold(ctx, s, "b")
+		<-time.After(59 * time.Second)
+		if len(next) != 0 {
+			t.Error("two lead at once")
+		}
+		<-time.After(2 * time.Second)
+		if len(next) != 1 {
+			t.Error("the lease was not given up")
+		}
+		s.set(func() { s.owner, s.until = "stranger", time.Now().Add(10*time.Second) })
+		<-time.After(time.Hour)
+		if len(led) != 0 || len(next) != 2 {
+			t.Errorf("led %d times without being able to; the other leads in term %d", len(led), len(next))
+		}
+		cancel()
+		wait()
+		holder.Wait()
 	})
 }
 

@@ -62,6 +62,15 @@ type pqConn interface {
 	driver.Validator
 }
 
+// pqRows is all that lib/pq's rows can do for database/sql.
+type pqRows interface {
+	driver.RowsNextResultSet
+	driver.RowsColumnTypeScanType
+	driver.RowsColumnTypeDatabaseTypeName
+	driver.RowsColumnTypeLength
+	driver.RowsColumnTypePrecisionScale
+}
+
 // boundConn breaks its network connection when a call's context has ended and no answer follows.
 type boundConn struct {
 	pqConn
@@ -70,10 +79,22 @@ type boundConn struct {
 
 var _ pqConn = boundConn{}
 
-// QueryContext satisfies driver.QueryerContext. The rows that follow are read under the deadlines of the network.
+// QueryContext satisfies driver.QueryerContext. The context binds the reading of the rows too.
 func (c boundConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	defer c.bind(ctx)()
-	return c.pqConn.QueryContext(ctx, query, args)
+	release := c.bind(ctx)
+	rows, err := c.pqConn.QueryContext(ctx, query, args)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	made, ok := rows.(pqRows)
+	if !ok {
+		err := fmt.Errorf("the driver's rows are a %T", rows)
+		_ = rows.Close()
+		release()
+		return nil, err
+	}
+	return boundRows{pqRows: made, release: release}, nil
 }
 
 // ExecContext satisfies driver.ExecerContext.
@@ -137,4 +158,16 @@ func (t boundTx) Commit() error {
 func (t boundTx) Rollback() error {
 	defer t.release()
 	return t.Tx.Rollback()
+}
+
+// boundRows are rows that their query's context binds until they are closed, which reads what is left of them.
+type boundRows struct {
+	pqRows
+	release func()
+}
+
+// Close satisfies driver.Rows.
+func (r boundRows) Close() error {
+	defer r.release()
+	return r.pqRows.Close()
 }

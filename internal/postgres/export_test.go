@@ -6,3 +6,6 @@ const (
 	FeedPageQuery     = feedPageQuery
 	FeedEmployerQuery = feedEmployerQuery
 )
+
+// CancelGrace is how long a server has to answer a call whose context ended.
+const CancelGrace = cancelGrace

@@ -42,31 +42,35 @@ func (g Gateway) Holds(ctx context.Context, q mirror.HoldQuery) ([]mirror.HeldVi
 		LIMIT $5`, q.Connection, q.Ended, known(q.Before.OpenedAt), q.Before.ID, q.Limit); err != nil {
 		return nil, wrap(ctx, doing, err)
 	}
-	views, err := g.db.heldViews(ctx, rows)
+	views, err := heldViews(ctx, g.db.x, rows)
 	return views, wrap(ctx, doing, err)
 }
 
 // HeldBy returns a hold by its id. mirror.ErrNotFound.
 func (g Gateway) HeldBy(ctx context.Context, id string) (mirror.HeldView, error) {
-	const doing = "reading a hold"
+	view, err := heldBy(ctx, g.db.x, id)
+	return view, wrap(ctx, "reading a hold", err)
+}
+
+func heldBy(ctx context.Context, q sqlx.QueryerContext, id string) (mirror.HeldView, error) {
 	var row heldRow
-	if err := g.db.x.GetContext(ctx, &row, `
+	if err := sqlx.GetContext(ctx, q, &row, `
 		SELECT h.id, h.state, h.posting_ids, h.public_count, h.reason, h.created_at, h.connection_id, c.employer_ref,
 			c.employer_name, h.outcome, h.note, h.opened_at, h.decided_at, h.ended_at
 		FROM holds h
 		JOIN connections c ON c.id = h.connection_id
 		WHERE h.id = $1`, id); err != nil {
-		return mirror.HeldView{}, wrap(ctx, doing, err)
+		return mirror.HeldView{}, err
 	}
-	views, err := g.db.heldViews(ctx, []heldRow{row})
+	views, err := heldViews(ctx, q, []heldRow{row})
 	if err != nil {
-		return mirror.HeldView{}, wrap(ctx, doing, err)
+		return mirror.HeldView{}, err
 	}
 	return views[0], nil
 }
 
 // heldViews adds the titles of the held postings that are still public, and the decisions.
-func (d *DB) heldViews(ctx context.Context, rows []heldRow) ([]mirror.HeldView, error) {
+func heldViews(ctx context.Context, q sqlx.QueryerContext, rows []heldRow) ([]mirror.HeldView, error) {
 	ids := make([]string, 0, len(rows))
 	for _, r := range rows {
 		ids = append(ids, r.ID)
@@ -76,7 +80,7 @@ func (d *DB) heldViews(ctx context.Context, rows []heldRow) ([]mirror.HeldView, 
 		Posting string `db:"posting_id"`
 		Title   string `db:"title"`
 	}
-	if err := d.x.SelectContext(ctx, &titles, `
+	if err := sqlx.SelectContext(ctx, q, &titles, `
 		SELECT h.id AS hold, l.posting_id, COALESCE(l.job ->> 'title', '') AS title
 		FROM holds h
 		JOIN listings l ON l.connection_id = h.connection_id AND l.posting_id = ANY(h.posting_ids) AND l.state = 'open'
@@ -90,7 +94,7 @@ func (d *DB) heldViews(ctx context.Context, rows []heldRow) ([]mirror.HeldView, 
 		}
 		jobs[t.Hold][t.Posting] = t.Title
 	}
-	decisions, err := d.decisions(ctx, ids)
+	decisions, err := decisionsOn(ctx, q, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -105,8 +109,8 @@ func (d *DB) heldViews(ctx context.Context, rows []heldRow) ([]mirror.HeldView, 
 	return views, nil
 }
 
-// decisions are those on each of the holds, the first one first.
-func (d *DB) decisions(ctx context.Context, holds []string) (map[string][]mirror.HoldDecision, error) {
+// decisionsOn are those on each of the holds, the first one first.
+func decisionsOn(ctx context.Context, q sqlx.QueryerContext, holds []string) (map[string][]mirror.HoldDecision, error) {
 	var rows []struct {
 		Hold     string    `db:"hold_id"`
 		Decision string    `db:"decision"`
@@ -114,7 +118,7 @@ func (d *DB) decisions(ctx context.Context, holds []string) (map[string][]mirror
 		By       string    `db:"decided_by"`
 		At       time.Time `db:"decided_at"`
 	}
-	if err := d.x.SelectContext(ctx, &rows, `
+	if err := sqlx.SelectContext(ctx, q, &rows, `
 		SELECT hold_id, decision, note, decided_by, decided_at
 		FROM hold_decisions
 		WHERE hold_id = ANY($1)
@@ -129,13 +133,14 @@ func (d *DB) decisions(ctx context.Context, holds []string) (map[string][]mirror
 }
 
 // DecideHold notes what a person decided on a hold, now, beside what was decided before, and makes a poll due, which is
-// what acts on it. mirror.ErrNotFound, mirror.ErrEnded.
-func (g Gateway) DecideHold(ctx context.Context, id string, what mirror.HoldDecision) error {
+// what acts on it. It returns the hold as it is then, read before the commit, so that no failure to read it comes after a
+// decision. mirror.ErrNotFound, mirror.ErrEnded.
+func (g Gateway) DecideHold(ctx context.Context, id string, what mirror.HoldDecision) (view mirror.HeldView, err error) {
 	const doing = "deciding on a hold"
 	if what.State != mirror.HoldApproved && what.State != mirror.HoldRejected {
-		return fmt.Errorf("%s: %q is no decision", doing, what.State)
+		return view, fmt.Errorf("%s: %q is no decision", doing, what.State)
 	}
-	return g.db.inTx(ctx, doing, func(tx *sqlx.Tx) error {
+	err = g.db.inTx(ctx, doing, func(tx *sqlx.Tx) error {
 		var row struct {
 			Connection string `db:"connection_id"`
 			State      string `db:"state"`
@@ -158,6 +163,11 @@ func (g Gateway) DecideHold(ctx context.Context, id string, what mirror.HoldDeci
 			SELECT id, state, note, $4, decided_at FROM decided`, id, what.State, what.Note, what.By)); err != nil {
 			return err
 		}
-		return makeDue(ctx, tx, row.Connection)
+		if err := makeDue(ctx, tx, row.Connection); err != nil {
+			return err
+		}
+		view, err = heldBy(ctx, tx, id)
+		return err
 	})
+	return view, err
 }

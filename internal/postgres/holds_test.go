@@ -53,11 +53,26 @@ func TestAHoldFromOpeningToEnd(t *testing.T) {
 		t.Errorf("view %+v %s", view, diff)
 	}
 	b.exec(`UPDATE sync_state SET next_poll_at = clock_timestamp() + INTERVAL '1 hour', first_synced_at = now()`)
-	b.must(b.g.DecideHold(t.Context(), hold.ID, decision(mirror.HoldApproved, "They closed the branch.")))
+	b.exec(`ALTER TABLE listings RENAME TO away`)
+	if _, err := b.g.DecideHold(t.Context(), hold.ID, decision(mirror.HoldApproved, "")); err == nil {
+		t.Error("a decision without an answer")
+	}
+	b.exec(`ALTER TABLE away RENAME TO listings`)
+	if again, err := b.g.HeldBy(t.Context(), hold.ID); err != nil || !cmp.Equal(again, view) {
+		t.Errorf("who was told of a failure finds a decision: %+v %v", again, err)
+	}
+	decided, err := b.g.DecideHold(t.Context(), hold.ID, decision(mirror.HoldApproved, "They closed the branch."))
+	b.must(err)
+	view.State, view.Note = mirror.HoldApproved, "They closed the branch."
+	view.DecidedAt, view.Decisions = decided.DecidedAt, decided.Decisions
+	if diff := cmp.Diff(view, decided); diff != "" || decided.DecidedAt == nil || len(decided.Decisions) != 1 {
+		t.Errorf("the answer to a decision: %+v %s", decided, diff)
+	}
 	if got := b.start("acme", time.Minute); got != mirror.TriggerRequest {
 		t.Errorf("the poll after a decision is started by %s", got)
 	}
-	b.must(b.g.DecideHold(t.Context(), hold.ID, decision(mirror.HoldRejected, "They did not.")))
+	_, err = b.g.DecideHold(t.Context(), hold.ID, decision(mirror.HoldRejected, "They did not."))
+	b.must(err)
 	if n := b.count(`SELECT count(*) FROM sync_state WHERE next_poll_at <= clock_timestamp()`); n != 1 {
 		t.Error("a decision made no poll due")
 	}
@@ -80,13 +95,13 @@ func TestAHoldFromOpeningToEnd(t *testing.T) {
 		made[1].State != mirror.HoldRejected || made[1].By != "somebody" || !made[1].At.Equal(*view.DecidedAt) || made[1].At.Before(made[0].At) {
 		t.Errorf("decided %+v", made)
 	}
-	if err := b.g.DecideHold(t.Context(), hold.ID, decision(mirror.HoldApproved, "")); !errors.Is(err, mirror.ErrEnded) {
+	if _, err := b.g.DecideHold(t.Context(), hold.ID, decision(mirror.HoldApproved, "")); !errors.Is(err, mirror.ErrEnded) {
 		t.Errorf("deciding on an ended hold: %v", err)
 	}
-	if err := b.g.DecideHold(t.Context(), "never", decision(mirror.HoldApproved, "")); !errors.Is(err, mirror.ErrNotFound) {
+	if _, err := b.g.DecideHold(t.Context(), "never", decision(mirror.HoldApproved, "")); !errors.Is(err, mirror.ErrNotFound) {
 		t.Errorf("deciding on an unknown hold: %v", err)
 	}
-	if err := b.g.DecideHold(t.Context(), hold.ID, decision(mirror.HoldEnded, "")); err == nil || errors.Is(err, mirror.ErrEnded) {
+	if _, err := b.g.DecideHold(t.Context(), hold.ID, decision(mirror.HoldEnded, "")); err == nil || errors.Is(err, mirror.ErrEnded) {
 		t.Errorf("a decision that is none: %v", err)
 	}
 	if _, err := b.g.HeldBy(t.Context(), "never"); !errors.Is(err, mirror.ErrNotFound) {
@@ -103,7 +118,8 @@ func TestADecisionStandsUnlessMoreIsHeld(t *testing.T) {
 	if read.ID != "h1" {
 		t.Errorf("the given id became %s", read.ID)
 	}
-	b.must(b.g.DecideHold(t.Context(), read.ID, decision(mirror.HoldRejected, "")))
+	_, err := b.g.DecideHold(t.Context(), read.ID, decision(mirror.HoldRejected, ""))
+	b.must(err)
 	read.Postings = []string{"p2"}
 	b.setHold(read)
 	if got := b.hold(); got.State != mirror.HoldRejected || len(got.Postings) != 1 {

@@ -35,6 +35,16 @@ func (n Notifier) Acquire(ctx context.Context, name, owner string, ttl time.Dura
 	return epoch, true, nil
 }
 
+// LeaseOwner returns who has a lease now, by the database's clock; "" where nobody has.
+func (n Notifier) LeaseOwner(ctx context.Context, name string) (owner string, err error) {
+	err = n.db.x.GetContext(ctx, &owner, `
+		SELECT owner FROM leases WHERE name = $1 AND expires_at > clock_timestamp()`, name)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return owner, wrap(ctx, "reading a lease", err)
+}
+
 // Release gives the lease up if owner has it.
 func (n Notifier) Release(ctx context.Context, name, owner string) error {
 	_, err := affected(n.db.x.ExecContext(ctx, `

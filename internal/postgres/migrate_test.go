@@ -189,7 +189,8 @@ func TestMigrationsKeepWhatIsThere(t *testing.T) {
 	keeps()
 	// A decision of before decisions were kept each by itself.
 	hold := b.hold()
-	b.must(b.g.DecideHold(t.Context(), hold.ID, decision(mirror.HoldRejected, "They did not.")))
+	_, err = b.g.DecideHold(t.Context(), hold.ID, decision(mirror.HoldRejected, "They did not."))
+	b.must(err)
 	if _, err := provider.DownTo(t.Context(), 11); err != nil {
 		t.Fatal(err)
 	}

@@ -154,6 +154,73 @@ func TestASilentNetworkEndsACallWithItsContext(t *testing.T) {
 	}
 }
 
+// Reading a result ends soon after its context does, also where the network goes silent in the middle of it.
+func TestASilentNetworkEndsTheReadingOfAResult(t *testing.T) {
+	t.Parallel()
+	parsed, err := url.Parse(localtest.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, args := range map[string][]any{"a plain query": nil, "a query with arguments": {1_000_000}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			proxy := newProxy(t, parsed)
+			db := open(t, postgres.Options{URL: proxy.url, MaxConns: 1})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			query := `SELECT generate_series(1, 1000000)`
+			if len(args) > 0 {
+				query = `SELECT generate_series(1, CAST($1 AS int))`
+			}
+			rows, err := db.Pool().QueryContext(ctx, query, args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = rows.Close() }()
+			if !rows.Next() {
+				t.Fatalf("no row: %v", rows.Err())
+			}
+			proxy.silent.Store(true)
+			start := time.Now()
+			time.AfterFunc(100*time.Millisecond, cancel)
+			read := 1
+			for rows.Next() {
+				read++
+			}
+			if rows.Err() == nil {
+				t.Error("the result has an end")
+			}
+			if took := time.Since(start); took > 3*time.Second || read == 1_000_000 {
+				t.Errorf("it took %s for %d rows", took, read)
+			}
+			proxy.silent.Store(false)
+			if err := db.Ping(t.Context()); err != nil {
+				t.Errorf("the connection afterwards: %v", err)
+			}
+		})
+	}
+}
+
+// Rows that were read to their end leave nothing behind that their context could break.
+func TestAContextThatEndsAfterItsRowsBreaksNothing(t *testing.T) {
+	t.Parallel()
+	db := open(t, postgres.Options{URL: localtest.Database(t), MaxConns: 1})
+	session := func(ctx context.Context) (pid int) {
+		t.Helper()
+		if err := db.Pool().QueryRowContext(ctx, `SELECT pg_backend_pid()`).Scan(&pid); err != nil {
+			t.Fatal(err)
+		}
+		return pid
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	before := session(ctx)
+	cancel()
+	<-time.After(2 * postgres.CancelGrace)
+	if after := session(t.Context()); after != before {
+		t.Errorf("session %d became %d", before, after)
+	}
+}
+
 // proxy forwards TCP connections to the server's socket until it is told to go silent.
 type proxy struct {
 	url    string

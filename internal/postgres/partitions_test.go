@@ -88,16 +88,26 @@ func TestRelayLease(t *testing.T) {
 			t.Errorf("%s: epoch %d, held %t", owner, epoch, held)
 		}
 	}
+	owned := func(want string) {
+		t.Helper()
+		if owner, err := b.n.LeaseOwner(t.Context(), "relay"); err != nil || owner != want {
+			t.Errorf("it is %q's, not %q's: %v", owner, want, err)
+		}
+	}
+	owned("")
 	acquire("a", 1, true)
+	owned("a")
 	acquire("a", 1, true)
 	acquire("b", 0, false)
 	b.must(b.n.Release(t.Context(), "relay", "b"))
 	acquire("b", 0, false)
 	b.exec(`UPDATE leases SET expires_at = clock_timestamp() - INTERVAL '1 second'`)
+	owned("")
 	acquire("a", 2, true) // its own had expired, so another may have been in between
 	b.exec(`UPDATE leases SET expires_at = clock_timestamp() - INTERVAL '1 second'`)
 	acquire("b", 3, true)
 	acquire("a", 0, false)
 	b.must(b.n.Release(t.Context(), "relay", "b"))
+	owned("")
 	acquire("a", 4, true)
 }

@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/bebitcoiner/ashbridge/ashby"
 	"github.com/bebitcoiner/ashbridge/internal/courier"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 	"github.com/bebitcoiner/ashbridge/notifier/webhook"
@@ -60,13 +62,47 @@ func TestSecretThatDoesNotOpenStopsItsEndpointAlone(t *testing.T) {
 		r := start(t, s, b)
 		defer r.stop()
 		after(t, time.Minute)
-		if len(b.messages("one")) != 0 || len(b.messages("two")) != 1 || r.metric(t, "failures_total") != 1 {
+		if len(b.messages("one")) != 0 || len(b.messages("two")) != 1 {
 			t.Error("it was sent to without a signature, or stopped the other one")
 		}
 		s.change(func() { s.receivers["one"].Secret, s.receivers["one"].Revision = []byte("good"), 2 })
 		after(t, time.Minute)
 		if len(b.messages("one")) != 1 {
 			t.Error("another secret changed nothing")
+		}
+	})
+}
+
+// A secret that does not open is counted for as long as that lasts, so that an alert sees it, and is used without any change
+// of its endpoint once it opens, as after the keyset was put right.
+func TestSecretThatDoesNotOpenIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, b := newStore(), newBoards()
+		s.receive("one")
+		s.publish("one", "p")
+		var known atomic.Bool
+		r := start(t, s, b, func(o *webhook.Options) {
+			o.Open = func(sealed mirror.Sealed, _, _ string) (ashby.Secret, error) {
+				if !known.Load() {
+					return "", errors.New("no such key")
+				}
+				return ashby.Secret(sealed), nil
+			}
+		})
+		defer r.stop()
+		after(t, 10*time.Minute)
+		if n := r.metric(t, "failures_total"); n < 15 || n > 21 {
+			t.Errorf("counted %v times in ten minutes", n)
+		}
+		before := r.metric(t, "failures_total")
+		known.Store(true)
+		after(t, time.Minute)
+		if got := b.messages("one"); len(got) != 1 || len(got[0].secrets) != 1 {
+			t.Errorf("sent once it opens: %+v", got)
+		}
+		if n := r.metric(t, "failures_total"); n != before {
+			t.Errorf("counted %v times more", n-before)
 		}
 	})
 }

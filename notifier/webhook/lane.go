@@ -20,8 +20,9 @@ type lane struct {
 	mirror.Receiver
 	health  health
 	secrets []ashby.Secret // the current one, then the previous
-	// unusable says that the secrets do not open.
+	// unusable says that the secrets do not open; they are tried again at retryAt.
 	unusable bool
+	retryAt  time.Time
 	// closed says that nothing more is sent: it was paused, disabled or deleted. gone says that the store has it no more.
 	closed, gone bool
 	ready        []mirror.Parcel

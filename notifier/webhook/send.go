@@ -30,6 +30,24 @@ func (t *term) open(r mirror.Receiver) ([]ashby.Secret, error) {
 	return secrets, nil
 }
 
+// unopened counts that the secrets of a lane do not open, and has them tried again later.
+func (t *term) unopened(l *lane, now time.Time) {
+	t.metrics.failures.WithLabelValues(failureSecret).Inc()
+	l.retryAt = now.Add(openEvery)
+}
+
+// reopen tries again to open the secrets of a lane. The first failure was logged; the others are only counted, as there may
+// be as many of them as there are endpoints.
+func (t *term) reopen(ctx context.Context, l *lane, now time.Time) {
+	secrets, err := t.open(l.Receiver)
+	if err != nil {
+		t.unopened(l, now)
+		return
+	}
+	l.secrets, l.unusable = secrets, false
+	t.Logger.InfoContext(ctx, "signing secret opens again; events are sent to the endpoint", "endpoint", l.ID)
+}
+
 // start lets messages leave, in turn of each lane one, as long as there is one that may.
 func (t *term) start(ctx context.Context) {
 	t.mu.Lock()

@@ -22,6 +22,8 @@ const (
 	lastWords = 2 * time.Second
 	// backlogEvery is how often what waits is counted.
 	backlogEvery = 10 * time.Second
+	// openEvery is how often secrets that do not open are tried again: the key may come with the next keyset.
+	openEvery = 30 * time.Second
 )
 
 // job is what deliveries are in order of: a job, or a connection, at an endpoint.
@@ -237,10 +239,13 @@ func (t *term) arrange(ctx context.Context, receivers []mirror.Receiver) (rooms 
 			secrets, err := t.open(r)
 			if err != nil {
 				t.Logger.ErrorContext(ctx, "signing secret does not open; nothing is sent to the endpoint", "endpoint", r.ID, "error", err)
-				t.metrics.failures.WithLabelValues(failureSecret).Inc()
+				t.unopened(l, now)
 			}
 			t.putBack(l) // the change may have taken it back
 			l.take(r, secrets, err != nil)
+		}
+		if l.unusable && !now.Before(l.retryAt) {
+			t.reopen(ctx, l, now)
 		}
 		if l.health.probing() || l.health.heldAt(now) {
 			t.putBack(l) // what waits for long is read anew when its time comes
