@@ -6,7 +6,7 @@ import "time"
 const (
 	// FleetCounted is how many waiting webhooks and events are counted at most.
 	FleetCounted = 100_000
-	// FleetWorst is how many of the connections that were verified longest ago are named.
+	// FleetWorst is how many of the connections that are most overdue are named.
 	FleetWorst = 10
 	// FreshByWebhook is how long a webhook may wait for the read that answers it.
 	FreshByWebhook = 60 * time.Second
@@ -28,7 +28,8 @@ type Fleet struct {
 	Watched, FreshByPoll, FreshByWebhook int
 	// OldestVerified is how long ago the watched connection was verified that was so longest ago; 0 where there is none.
 	OldestVerified time.Duration
-	// Worst are the watched connections that were verified longest ago, that first.
+	// Worst are the watched connections that are most overdue, the worst first: not those that were verified longest ago, of
+	// which some are polled seldom on purpose.
 	Worst []FleetConnection
 	// Named are the first registered of those that are not removed, in that order.
 	Named []FleetConnection
@@ -51,6 +52,8 @@ type FleetConnection struct {
 	Status      Status
 	// Verified is how long ago it was verified; where it never was, how long ago it was registered.
 	Verified time.Duration
+	// Overdue is for how long it ought to have been verified again; below 0 where there is time left. It is told of the worst.
+	Overdue time.Duration
 	// PublicJobs and InboxRows are counted of the named ones alone.
 	PublicJobs, InboxRows int
 }

@@ -106,6 +106,7 @@ type fleetRow struct {
 	EmployerRef string        `db:"employer_ref"`
 	Status      mirror.Status `db:"status"`
 	Verified    float64       `db:"verified"`
+	Overdue     float64       `db:"overdue"`
 	Public      int           `db:"public"`
 	Waiting     int           `db:"waiting"`
 }
@@ -115,7 +116,7 @@ func fleetConnections(rows []fleetRow) []mirror.FleetConnection {
 	for _, r := range rows {
 		cs = append(cs, mirror.FleetConnection{
 			ID: r.ID, EmployerRef: r.EmployerRef, Status: r.Status, Verified: age(r.Verified),
-			PublicJobs: r.Public, InboxRows: r.Waiting,
+			Overdue: time.Duration(r.Overdue * float64(time.Second)), PublicJobs: r.Public, InboxRows: r.Waiting,
 		})
 	}
 	return cs
@@ -124,10 +125,11 @@ func fleetConnections(rows []fleetRow) []mirror.FleetConnection {
 func (n Notifier) fleetWorst(ctx context.Context, f *mirror.Fleet) error {
 	var rows []fleetRow
 	err := n.db.x.SelectContext(ctx, &rows, `
-		SELECT c.id, c.employer_ref, c.status, extract(epoch FROM now() - c.verified_at) AS verified
+		SELECT c.id, c.employer_ref, c.status, extract(epoch FROM now() - c.verified_at) AS verified,
+			extract(epoch FROM c.due - c.verified_at) AS overdue
 		FROM (`+fleetOf+`) c
 		WHERE c.watched
-		ORDER BY c.verified_at, c.id
+		ORDER BY c.verified_at - c.due, c.id
 		LIMIT $3`, mirror.FreshByPoll.Seconds(), mirror.FreshGrace.Seconds(), mirror.FleetWorst)
 	f.Worst = fleetConnections(rows)
 	return err

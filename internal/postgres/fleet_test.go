@@ -79,10 +79,13 @@ func TestFleetTellsWhoIsFresh(t *testing.T) {
 	if !about(f.OldestVerified, 3*time.Hour) {
 		t.Errorf("verified longest ago: %s", f.OldestVerified)
 	}
-	if got := ids(f.Worst); !slices.Equal(got, []string{"slow", "never", "stale", "fresh"}) {
+	if got := ids(f.Worst); !slices.Equal(got, []string{"never", "stale", "fresh", "slow"}) {
 		t.Errorf("the worst are %v", got)
 	}
-	if w := f.Worst[1]; w.EmployerRef != "ref-never" || !about(w.Verified, 100*time.Minute) {
+	if w := f.Worst[3]; !about(w.Verified, 3*time.Hour) || !about(w.Overdue, -65*time.Minute) {
+		t.Errorf("polled seldom: %+v", w)
+	}
+	if w := f.Worst[0]; w.EmployerRef != "ref-never" || !about(w.Verified, 100*time.Minute) || !about(w.Overdue, 35*time.Minute) {
 		t.Errorf("never verified: %+v", w)
 	}
 	if f.Inbox.Rows != 3 || !about(f.Inbox.Oldest, 70*time.Second) {

@@ -27,7 +27,10 @@ var (
 	oldestVerified = describe("fleet_oldest_verified_seconds",
 		"Time since the watched connection was verified that was so longest ago, 0 where none is watched.")
 	worstVerified = describe("fleet_worst_verified_seconds",
-		"Time since connections were verified, of the ten watched ones that were so longest ago.", "connection", "employer")
+		"Time since connections were verified, of the ten watched ones that are most overdue.", "connection", "employer")
+	worstOverdue = describe("fleet_worst_overdue_seconds",
+		"For how long connections ought to have been verified again (an hour, or their poll interval where that is longer, and five minutes "+
+			"after the last time), of the ten watched ones that are most overdue; 0 where there is time left.", "connection", "employer")
 	inboxRows = describe("fleet_inbox_rows",
 		"Webhooks of active and degraded connections that no read has answered yet; 100000 are counted at most.")
 	inboxOldest     = describe("fleet_inbox_oldest_seconds", "Age of the oldest of these webhooks, 0 where there is none.")
@@ -55,7 +58,7 @@ var (
 		"Events that a job board has not acknowledged, of the ten that are furthest behind.", "subscriber", "name")
 
 	descriptions = []*prometheus.Desc{
-		connections, watched, fresh, oldestVerified, worstVerified, inboxRows, inboxOldest, outboxRows, outboxOldest, holds, holdOldest,
+		connections, watched, fresh, oldestVerified, worstVerified, worstOverdue, inboxRows, inboxOldest, outboxRows, outboxOldest, holds, holdOldest,
 		quarantined, publicJobs, partitions, syncers, databaseBytes, refreshed, info, verified, connectionJobs, connectionInbox,
 		streamBytes, streamMaxBytes, streamMessages, streamReplicas, streamCurrent, boardPending,
 	}
@@ -119,6 +122,7 @@ func (g gauges) fleet(f *reading, passed time.Duration) {
 	g.since(oldestVerified, f.OldestVerified, passed, f.Watched > 0)
 	for _, c := range f.Worst {
 		g.since(worstVerified, c.Verified, passed, true, c.ID, c.EmployerRef)
+		g.show(worstOverdue, max(0, c.Overdue+passed).Seconds(), c.ID, c.EmployerRef)
 	}
 	g.waiting(inboxRows, inboxOldest, f.Inbox, passed)
 	g.waiting(outboxRows, outboxOldest, f.Outbox, passed)

@@ -133,7 +133,10 @@ func TestItShowsWhatItReadWhileItRuns(t *testing.T) {
 		w := &world{
 			fleet: mirror.Fleet{
 				Connections: map[mirror.Status]int{mirror.StatusActive: 3}, Watched: 3, FreshByPoll: 2, FreshByWebhook: 1,
-				OldestVerified: time.Hour, Worst: []mirror.FleetConnection{{ID: "c1", EmployerRef: "acme", Verified: time.Hour}},
+				OldestVerified: time.Hour, Worst: []mirror.FleetConnection{
+					{ID: "c1", EmployerRef: "acme", Verified: time.Hour, Overdue: 9 * time.Minute},
+					{ID: "c2", EmployerRef: "calm", Verified: 9 * time.Hour, Overdue: -time.Minute},
+				},
 				Named: []mirror.FleetConnection{{ID: "c1", EmployerRef: "acme", Status: mirror.StatusActive, Verified: time.Hour, PublicJobs: 4, InboxRows: 5}},
 				Inbox: mirror.Waiting{Rows: 2, Oldest: 30 * time.Second}, Holds: mirror.Waiting{Rows: 1, Oldest: time.Minute},
 				Quarantined: map[string]int{"posting": 2, "of another release": 1}, PartitionsHeld: 60, Syncers: 2, DatabaseBytes: 7,
@@ -148,6 +151,7 @@ func TestItShowsWhatItReadWhileItRuns(t *testing.T) {
 			"fleet_connections{status=active}": 3, "fleet_connections{status=paused}": 0, "fleet_watched_connections{}": 3,
 			"fleet_fresh_connections{by=poll}": 2, "fleet_fresh_connections{by=webhook}": 1,
 			"fleet_oldest_verified_seconds{}": 3604, "fleet_worst_verified_seconds{connection=c1,employer=acme}": 3604,
+			"fleet_worst_overdue_seconds{connection=c1,employer=acme}": 544, "fleet_worst_overdue_seconds{connection=c2,employer=calm}": 0,
 			"fleet_inbox_rows{}": 2, "fleet_inbox_oldest_seconds{}": 34, "fleet_hold_oldest_seconds{}": 64, "fleet_holds_waiting{}": 1,
 			"fleet_outbox_rows{}": 0, "fleet_outbox_oldest_seconds{}": 0,
 			"fleet_quarantined_rows{kind=posting}": 2, "fleet_quarantined_rows{kind=other}": 1, "fleet_quarantined_rows{kind=job}": 0,

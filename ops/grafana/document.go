@@ -18,7 +18,8 @@ ops/prometheus/prometheus.yml does: the panels go by the labels ` + "`job=\"ashb
 ops/prometheus/rules. Set the data source's scrape interval to Prometheus', else rates have too few samples.
 
 Each panel's description, the (i) beside its title, says what is good and what is bad; they stand here, too. The drawings show what lies
-where. A test asks every panel's queries of a real Prometheus that scrapes a running system.
+where, as the files say: there are no screenshots, since no Grafana was to be had where this was made, and none has drawn these panels yet.
+What is tested is that every panel's queries have answers from a real Prometheus that scrapes a running system, and the form of the files.
 `
 
 // document describes the dashboards for people.

@@ -67,8 +67,8 @@ func glance() panels {
 		}, units.PercentUnit, sixth, atLeast(0.95, objective), ask(fresh("webhook"), "")),
 		figure("Oldest comparison", told{
 			"Time since the watched employer that was not compared with Ashby for longest was.",
-			"Below 65 minutes with the usual interval of an hour.",
-			"Hours: one employer is stuck. The table of the worst ones names it.",
+			"Below 65 minutes with the usual interval of an hour; a day where an employer is polled once a day.",
+			"Far above the longest interval: one employer is stuck. The table of those that are most overdue names it.",
 		}, units.Seconds, sixth, atMost(3900, 7500), ask(`max(ashbridge_fleet_oldest_verified_seconds)`, "")),
 		figure("Holds waiting", told{
 			"Mass disappearances of jobs that wait for a second listing or for a person's decision. Nothing closes meanwhile.",
@@ -77,7 +77,7 @@ func glance() panels {
 		figure("Keys refused", told{
 			"Employers whose API key Ashby refuses. Their jobs stay as they were last seen.",
 			"0.", "Any: the employer revoked the key or took a permission away, and must give a new one.",
-		}, units.NoUnit, sixth, atMost(1, 3), ask(`max(ashbridge_fleet_connections{status="unauthorized"}) or vector(0)`, "")),
+		}, units.NoUnit, sixth, atMost(1, 3), ask(`max(ashbridge_fleet_connections{status="unauthorized"})`, "")),
 		figure("Alerts firing", told{
 			"Alerts of Ashbridge that fire now. The table at the end has their names.",
 			"0.", "Any: each has a page in ops/runbooks that says what to do.",
@@ -154,11 +154,11 @@ func traffic() panels {
 
 func employers() panels {
 	return panels{
-		toEmployer(list("Longest without a comparison", told{
-			"The ten watched employers that were not compared with Ashby for longest. A click opens the employer.",
-			"All below 65 minutes with the usual interval.", "Hours: Ashby does not answer for this employer, or its key has a trouble.",
-		}, units.Seconds, half, atMost(3900, 7500), `max by (employer, connection) (ashbridge_fleet_worst_verified_seconds)`,
-			column{"employer", "Employer"}, column{"connection", "Connection"}, column{"Value", "Not compared for"}), "Employer"),
+		toEmployer(list("Most overdue", told{
+			"The ten watched employers whose next comparison with Ashby is most overdue, by their own interval and five minutes. A click opens the employer.",
+			"0 for all.", "Hours: Ashby does not answer for this employer, or its key has a trouble.",
+		}, units.Seconds, half, atMost(600, 3600), `max by (employer, connection) (ashbridge_fleet_worst_overdue_seconds)`,
+			column{"employer", "Employer"}, column{"connection", "Connection"}, column{"Value", "Overdue for"}), "Employer"),
 		toEmployer(list("Most errors of Ashby", told{
 			"The ten employers for which Ashby answered with most errors in the chosen time. The connection other is all that have no series of their own.",
 			"Few or none.", "Many for one: its key. Many for all: Ashby itself, or our pace.",

@@ -104,34 +104,64 @@ func TestRulesDoWhatTheirTestsSay(t *testing.T) {
 
 func TestEachAlertFiresInATestAndDoesNotInAnother(t *testing.T) {
 	t.Parallel()
-	fires, rests := map[string]bool{}, map[string]bool{}
+	shown := map[string]bool{}
 	for _, file := range files(t, testsGlob) {
-		var doc struct {
-			Tests []struct {
-				AlertRuleTest []struct {
-					Alertname string
-					ExpAlerts []struct {
-						ExpLabels map[string]string `yaml:"exp_labels"`
-					} `yaml:"exp_alerts"`
-				} `yaml:"alert_rule_test"`
-			}
-		}
+		var doc struct{ Tests []ruleTest }
 		decode(t, file, &doc)
 		for _, test := range doc.Tests {
-			for _, look := range test.AlertRuleTest {
-				rests[look.Alertname] = rests[look.Alertname] || len(look.ExpAlerts) == 0
-				for _, a := range look.ExpAlerts {
-					fires[look.Alertname+" "+a.ExpLabels["severity"]] = true
-				}
-			}
+			test.tell(shown)
 		}
 	}
+	severities := map[string]int{}
 	for _, a := range alerts(t) {
-		if kind := a.Alert + " " + a.Labels["severity"]; !fires[kind] {
+		severities[a.Alert]++
+	}
+	for _, a := range alerts(t) {
+		kind := a.Alert + " " + a.Labels["severity"]
+		if !shown[kind+" fires"] {
 			t.Errorf("no test shows that %s fires", kind)
 		}
-		if !rests[a.Alert] {
-			t.Errorf("no test shows that %s does not fire", a.Alert)
+		if !shown[kind+" rests"] {
+			t.Errorf("no test in which %s fires shows that it does not before or after", kind)
+		}
+		if severities[a.Alert] > 1 && a.Labels["severity"] == "page" && !shown[kind+" later"] {
+			t.Errorf("no test shows that the ticket of %s fires before the page", a.Alert)
+		}
+	}
+}
+
+// ruleTest is what a test of rules looks at.
+type ruleTest struct {
+	AlertRuleTest []struct {
+		Alertname string
+		ExpAlerts []struct {
+			ExpLabels map[string]string `yaml:"exp_labels"`
+		} `yaml:"exp_alerts"`
+	} `yaml:"alert_rule_test"`
+}
+
+// tell notes what the test shows of alerts by name and severity: that one fires; that with the same series it rests at another
+// time, without which a rule of another series than the test's would do; and that it rests while another severity fires.
+func (test ruleTest) tell(shown map[string]bool) {
+	fires := map[string]bool{}
+	for _, look := range test.AlertRuleTest {
+		for _, a := range look.ExpAlerts {
+			fires[look.Alertname+" "+a.ExpLabels["severity"]] = true
+		}
+	}
+	for kind := range fires {
+		shown[kind+" fires"] = true
+		for _, look := range test.AlertRuleTest {
+			name, severity, _ := strings.Cut(kind, " ")
+			is := false
+			for _, a := range look.ExpAlerts {
+				is = is || a.ExpLabels["severity"] == severity
+			}
+			if name != look.Alertname || is {
+				continue
+			}
+			shown[kind+" rests"] = true
+			shown[kind+" later"] = shown[kind+" later"] || len(look.ExpAlerts) > 0
 		}
 	}
 }
