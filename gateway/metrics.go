@@ -172,12 +172,18 @@ func newTokenMetrics() (*prometheus.CounterVec, map[denial]prometheus.Counter) {
 	return failures, byReason
 }
 
-// declare makes the label sets of the routes.
+// declare makes the label sets of the routes; of the classes of status, those that each may answer.
 func (m *metrics) declare(routes []route) {
+	labels := []string{unmatched}
 	for _, r := range routes {
-		m.durations.WithLabelValues(r.label())
+		labels = append(labels, r.label())
 	}
-	m.durations.WithLabelValues(unmatched)
+	for _, l := range labels {
+		m.durations.WithLabelValues(l)
+		for _, class := range []string{"2xx", "4xx", "5xx"} {
+			m.requests.WithLabelValues(l, class)
+		}
+	}
 }
 
 func (m *metrics) request(route string, status int, took time.Duration) {

@@ -84,6 +84,10 @@ func NewMetrics(reg prometheus.Registerer, shown *telemetry.Bounded) (*Metrics, 
 
 const otherLabel = telemetry.Other
 
+// expected are the answers of Ashby's whose series are there before their first count, for each method: those that alerts
+// divide by and look for. All answers of all methods would be hundreds of series that stay at 0.
+var expected = []string{"ok", "rate_limited", "unavailable"}
+
 var origins = []events.Origin{events.OriginSeed, events.OriginWebhook, events.OriginPoll, events.OriginRepair}
 
 // declare makes the label sets, so that a series is there before its first count.
@@ -117,7 +121,9 @@ func (m *Metrics) declare() {
 		for _, method := range []string{res.List, res.Info} {
 			if method != "" {
 				m.methods[method] = true
-				m.requests.WithLabelValues(method, "ok")
+				for _, o := range expected {
+					m.requests.WithLabelValues(method, o)
+				}
 			}
 		}
 	}

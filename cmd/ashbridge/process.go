@@ -157,9 +157,6 @@ func (p *process) openBus(ctx context.Context, o bus.Options) error {
 // runner is a part of a process that runs until its context ends.
 type runner func(ctx context.Context) error
 
-// errStopping is why a process that is told to end is not ready any more.
-var errStopping = errors.New("the process is stopping")
-
 // supervise runs the parts and the admin listener. The first to fail ends all of them and the process. The listener goes on
 // until the last part has ended, and says that the process is not ready any more.
 func (p *process) supervise(ctx context.Context, ready []telemetry.Check, parts ...runner) error {
@@ -168,12 +165,7 @@ func (p *process) supervise(ctx context.Context, ready []telemetry.Check, parts 
 	}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	ready = append(ready, telemetry.Check{Name: "running", Run: func(context.Context) error {
-		if ctx.Err() != nil {
-			return errStopping
-		}
-		return nil
-	}})
+	ready = append(ready, telemetry.Running(ctx))
 	admin, err := telemetry.NewAdmin(telemetry.AdminOptions{Gatherer: p.Registry, Registerer: p.Registry, Ready: ready, Logger: p.Log})
 	if err != nil {
 		return err

@@ -1,7 +1,12 @@
 package main
 
 import (
+	"context"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/bebitcoiner/ashbridge/internal/app"
@@ -9,6 +14,8 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/config"
 	"github.com/bebitcoiner/ashbridge/internal/local"
 	"github.com/bebitcoiner/ashbridge/internal/local/localtest"
+	"github.com/bebitcoiner/ashbridge/internal/postgres"
+	"github.com/bebitcoiner/ashbridge/internal/telemetry"
 )
 
 func TestJobsHasTheRoomThatIsSet(t *testing.T) {
@@ -42,4 +49,34 @@ func TestJobsHasTheRoomThatIsSet(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestUpSaysThatPostgresIsAwayAndStaysReady: the gateway's own check holds then, since it keeps webhooks on SPILL.
+func TestUpSaysThatPostgresIsAwayAndStaysReady(t *testing.T) {
+	t.Parallel()
+	db, err := postgres.Open(t.Context(), postgres.Options{URL: localtest.Migrated(t), AllowUnsafeDurability: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := &upProcess{process: process{Parts: app.Parts{DB: db}}}
+	admin, err := telemetry.NewAdmin(telemetry.AdminOptions{
+		Gatherer: telemetry.NewRegistry(), Ready: u.ready(func(context.Context) error { return nil }),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := func(want string) {
+		t.Helper()
+		w := httptest.NewRecorder()
+		admin.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", nil))
+		raw, err := io.ReadAll(w.Body)
+		if err != nil || w.Code != http.StatusOK || !strings.Contains(string(raw), want) {
+			t.Errorf("%d %s, %v; want 200 and %s", w.Code, raw, err, want)
+		}
+	}
+	answers(`"postgres":"ok"`)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	answers(`"postgres":"failed"`)
 }

@@ -344,9 +344,15 @@ func (u *upProcess) run(ctx context.Context) error {
 			return u.demo.run(ctx, client)
 		})
 	}
-	err = u.supervise(ctx, []telemetry.Check{{Name: "gateway", Run: gateway.Ready}}, parts...)
+	err = u.supervise(ctx, u.ready(gateway.Ready), parts...)
 	u.say("stopping")
 	return err
+}
+
+// ready are the conditions of this process. While Postgres is away it stays ready, since webhooks are kept on SPILL, and says
+// that nothing else goes on.
+func (u *upProcess) ready(gateway func(context.Context) error) []telemetry.Check {
+	return []telemetry.Check{{Name: "gateway", Run: gateway}, {Name: "postgres", Run: u.DB.Ping, Advisory: true}}
 }
 
 // together runs all until ctx ends or one fails.

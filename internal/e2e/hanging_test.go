@@ -41,6 +41,9 @@ func TestStopWhileServersHang(t *testing.T) {
 	for _, name := range names {
 		p.waitReady(name)
 	}
+	for _, service := range []string{"gateway", "syncer", "notifier"} {
+		p.checksAreDocumented(service + "/postgres")
+	}
 	org := p.sim.AddOrganization("hang", "Hang Ltd")
 	org.Generate(4)
 	doc := p.connect(org)

@@ -58,7 +58,7 @@ func gathered(t *testing.T, reg prometheus.Gatherer) map[string]family {
 }
 
 // documented is what docs/metrics.md says: of each metric its row, of a label the values where they are listed.
-func documented(t *testing.T) map[string]family {
+func documented(t testing.TB) map[string]family {
 	t.Helper()
 	raw, err := os.ReadFile("../../docs/metrics.md")
 	if err != nil {
@@ -139,7 +139,7 @@ func measured(t *testing.T) (s *system, first, last employer, b *board) {
 	t.Helper()
 	s = start(t, guarded, func(set *settings) { set.records, set.connections = true, shown })
 	admin, err := telemetry.NewAdmin(telemetry.AdminOptions{
-		Gatherer: s.reg, Registerer: s.reg, Ready: []telemetry.Check{{Name: "postgres", Run: s.db.Ping}},
+		Gatherer: s.reg, Registerer: s.reg, Ready: []telemetry.Check{{Name: "postgres", Run: s.db.Ping}, telemetry.Running(t.Context())},
 	})
 	if err != nil || admin == nil {
 		t.Fatal(err)

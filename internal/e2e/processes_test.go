@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -300,6 +301,29 @@ func (p *processes) ready(name string) error {
 		return errors.New("not ready: " + resp.Status)
 	}
 	return nil
+}
+
+// checksAreDocumented compares a service's readiness checks, each a value of a label of its metrics, with docs/metrics.md.
+func (p *processes) checksAreDocumented(name string) {
+	p.t.Helper()
+	resp, err := p.http.Get("http://" + p.child(name).admin + "/readyz")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var shown struct{ Checks map[string]string }
+	if err := json.NewDecoder(resp.Body).Decode(&shown); err != nil {
+		p.t.Fatal(err)
+	}
+	doc := documented(p.t)["ashbridge_ready"].labels["check"]
+	for check := range shown.Checks {
+		if !doc[check] {
+			p.t.Errorf("%s has the readiness check %s, which is not documented", name, check)
+		}
+	}
+	if shown.Checks["running"] != "ok" || len(shown.Checks) < 2 {
+		p.t.Errorf("%s has the readiness checks %v", name, shown.Checks)
+	}
 }
 
 // kill ends a process as a crash would, and waits until it is gone.

@@ -119,13 +119,14 @@ type readiness struct {
 	Checks map[string]string `json:"checks"`
 }
 
-// readyz runs the checks side by side and answers 200 when all hold, else 503, within two seconds in any case.
+// readyz runs the checks side by side and answers 200 when all hold but for advisory ones, else 503, within two seconds in
+// any case.
 func (a *Admin) readyz(w http.ResponseWriter, r *http.Request) {
 	states := a.round(r.Context())
 	answer, status := readiness{Status: stateOK, Checks: map[string]string{}}, http.StatusOK
 	for i, c := range a.checkers {
 		answer.Checks[c.check.Name] = states[i]
-		if states[i] != stateOK {
+		if states[i] != stateOK && !c.check.Advisory {
 			answer.Status, status = stateFailed, http.StatusServiceUnavailable
 		}
 	}

@@ -20,8 +20,10 @@ type Bounded struct {
 	label string
 	limit int
 
-	mu       sync.RWMutex
-	shown    map[string]bool
+	mu    sync.RWMutex
+	shown map[string]bool
+	// removed are those that the last Keep removed: somebody who had just asked for one may still have counted it.
+	removed  []string
 	declares []func(value string)
 	families []Family
 }
@@ -77,6 +79,13 @@ func (b *Bounded) Value(v string) string {
 	return v
 }
 
+// drop removes a value's series.
+func (b *Bounded) drop(v string) {
+	for _, f := range b.families {
+		f.DeletePartialMatch(prometheus.Labels{b.label: v})
+	}
+}
+
 // Keep says which values are to be shown, the most important first; those beyond the limit are not. The series of all
 // others are removed. A value that is counted in that moment may come back, and leaves with the next Keep.
 func (b *Bounded) Keep(values []string) {
@@ -86,13 +95,18 @@ func (b *Bounded) Keep(values []string) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	again := b.removed
+	b.removed = nil
 	for v := range b.shown {
-		if keep[v] {
-			continue
+		if !keep[v] {
+			delete(b.shown, v)
+			b.removed = append(b.removed, v)
+			b.drop(v)
 		}
-		delete(b.shown, v)
-		for _, f := range b.families {
-			f.DeletePartialMatch(prometheus.Labels{b.label: v})
+	}
+	for _, v := range again {
+		if !b.shown[v] {
+			b.drop(v)
 		}
 	}
 	for v := range keep {

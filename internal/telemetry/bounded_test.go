@@ -70,3 +70,24 @@ func TestBoundedToNothing(t *testing.T) {
 		t.Errorf("a is shown as %q", got)
 	}
 }
+
+// TestBoundedForgetsWhatIsCountedLate: a value is asked for, removed, and only then counted.
+func TestBoundedForgetsWhatIsCountedLate(t *testing.T) {
+	t.Parallel()
+	b, vec := bounded(2)
+	late := b.Value("a")
+	b.Keep(nil)
+	vec.WithLabelValues(late, "ok").Inc()
+	b.Keep(nil)
+	if n := testutil.CollectAndCount(vec); n != 1 {
+		t.Errorf("%d series, want that of the others alone", n)
+	}
+	// What has come back since stays.
+	b.Value("b")
+	b.Keep(nil)
+	vec.WithLabelValues(b.Value("b"), "ok").Inc()
+	b.Keep([]string{"b"})
+	if got := testutil.ToFloat64(vec.WithLabelValues("b", "ok")); got != 1 {
+		t.Errorf("b counts %g", got)
+	}
+}

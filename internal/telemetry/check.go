@@ -25,6 +25,21 @@ type Check struct {
 	Name string
 	// Run returns nil when the condition holds. It should honour ctx, which ends after two seconds.
 	Run func(ctx context.Context) error
+	// Advisory says that the process may be given work while the condition does not hold: it is shown, and told of in the
+	// metrics, and /readyz answers 200.
+	Advisory bool
+}
+
+var errStopping = errors.New("the process is stopping")
+
+// Running is the check that a process is not being stopped: it holds until ctx ends.
+func Running(ctx context.Context) Check {
+	return Check{Name: "running", Run: func(context.Context) error {
+		if ctx.Err() != nil {
+			return errStopping
+		}
+		return nil
+	}}
 }
 
 // checker runs one check, at most once at a time: a check that does not honour its context must not pile up.

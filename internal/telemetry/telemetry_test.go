@@ -53,6 +53,30 @@ func ready(t *testing.T, admin *telemetry.Admin) (int, readiness) {
 	return w.Code, got
 }
 
+func TestAdvisoryChecksAreShownAndStopNothing(t *testing.T) {
+	t.Parallel()
+	var broken error
+	running, stop := context.WithCancel(t.Context())
+	admin := newAdmin(t, io.Discard,
+		telemetry.Check{Name: "postgres", Advisory: true, Run: func(context.Context) error { return errors.New("away") }},
+		telemetry.Check{Name: "gateway", Run: func(context.Context) error { return broken }},
+		telemetry.Running(running),
+	)
+	shows := func(status int, want readiness) {
+		t.Helper()
+		code, got := ready(t, admin)
+		if diff := cmp.Diff(want, got); code != status || diff != "" {
+			t.Errorf("%d (-want +got):\n%s", code, diff)
+		}
+	}
+	shows(http.StatusOK, readiness{Status: "ok", Checks: map[string]string{"postgres": "failed", "gateway": "ok", "running": "ok"}})
+	broken = errors.New("away, too")
+	shows(http.StatusServiceUnavailable, readiness{Status: "failed", Checks: map[string]string{"postgres": "failed", "gateway": "failed", "running": "ok"}})
+	broken = nil
+	stop()
+	shows(http.StatusServiceUnavailable, readiness{Status: "failed", Checks: map[string]string{"postgres": "failed", "gateway": "ok", "running": "failed"}})
+}
+
 func TestReadyNamesEachCheckAndKeepsCausesInTheLog(t *testing.T) {
 	t.Parallel()
 	var broken error
