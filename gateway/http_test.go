@@ -62,6 +62,20 @@ func TestAPINeedsTheToken(t *testing.T) {
 	}
 }
 
+func TestSeriesAreThereBeforeTheirFirstRequest(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, want := range []string{
+		`ashbridge_gateway_requests_total{route="POST /v1/connections",status="5xx"} 0`,
+		`ashbridge_gateway_requests_total{route="GET /v1/jobs",status="2xx"} 0`,
+		`ashbridge_gateway_requests_total{route="unmatched",status="4xx"} 0`,
+	} {
+		if !strings.Contains(exposition(t, b), want) {
+			t.Errorf("%s is not shown", want)
+		}
+	}
+}
+
 func TestWhatIsNotThereIsAProblemToo(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

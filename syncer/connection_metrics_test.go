@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/bebitcoiner/ashbridge/ashby"
@@ -101,4 +102,20 @@ func (b *bundle) gauge(name, label string) float64 {
 		}
 	}
 	return -1
+}
+
+// What alerts divide by is there before the first request: else the first 429 of a method makes its series, and is no rise.
+func TestAnswersAreThereBeforeTheirFirstCount(t *testing.T) {
+	t.Parallel()
+	m, err := NewMetrics(prometheus.NewRegistry(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := testutil.CollectAndCount(m.requests)
+	for _, outcome := range expected {
+		m.ObserveRequest("jobPosting.list", outcome, time.Second)
+	}
+	if after := testutil.CollectAndCount(m.requests); after != before || before == 0 {
+		t.Errorf("%d series before the first requests, %d after them", before, after)
+	}
 }

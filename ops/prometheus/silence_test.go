@@ -61,11 +61,20 @@ func TestAnAlertSilencesWhatItExplains(t *testing.T) {
 		{labels{"alertname": "AshbridgeNATSDisconnected", "severity": "page", "service": "up"}, outbox, true},
 		{labels{"alertname": "AshbridgeNATSDisconnected", "severity": "page", "service": "gateway"}, outbox, false},
 		{labels{"alertname": "AshbridgeNATSDisconnected", "severity": "page", "service": "syncer"}, outbox, false},
+		{
+			labels{"alertname": "AshbridgeNATSDisconnected", "severity": "page", "service": "gateway"},
+			labels{"alertname": "AshbridgeInstanceDown", "severity": "ticket", "service": "gateway", "instance": "g1"}, true,
+		},
+		{
+			labels{"alertname": "AshbridgeNATSDisconnected", "severity": "page", "service": "gateway"},
+			labels{"alertname": "AshbridgeInstanceDown", "severity": "ticket", "service": "syncer", "instance": "s1"}, false,
+		},
 		{labels{"alertname": "AshbridgeDown", "severity": "page", "service": "notifier"}, outbox, true},
 		{labels{"alertname": "AshbridgeDown", "severity": "page", "service": "gateway"}, outbox, false},
 		{
 			labels{"alertname": "AshbridgeDiskNearlyFull", "severity": "page", "instance": "a", "path": "/"},
-			labels{"alertname": "AshbridgeDiskNearlyFull", "severity": "ticket", "instance": "b", "path": "/"}, false,
+			labels{"alertname": "AshbridgeDiskNearlyFull", "severity": "ticket", "instance": "b", "path": "/"},
+			false,
 		},
 	} {
 		if got := silenced(c.by, c.alert); got != c.want {
