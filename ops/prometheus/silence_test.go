@@ -63,11 +63,13 @@ func TestAnAlertSilencesWhatItExplains(t *testing.T) {
 		{labels{"alertname": "AshbridgeNATSDisconnected", "severity": "page", "service": "syncer"}, outbox, false},
 		{
 			labels{"alertname": "AshbridgeNATSDisconnected", "severity": "page", "service": "gateway"},
-			labels{"alertname": "AshbridgeInstanceDown", "severity": "ticket", "service": "gateway", "instance": "g1"}, true,
+			labels{"alertname": "AshbridgeInstanceDown", "severity": "ticket", "service": "gateway", "instance": "g1"},
+			true,
 		},
 		{
 			labels{"alertname": "AshbridgeNATSDisconnected", "severity": "page", "service": "gateway"},
-			labels{"alertname": "AshbridgeInstanceDown", "severity": "ticket", "service": "syncer", "instance": "s1"}, false,
+			labels{"alertname": "AshbridgeInstanceDown", "severity": "ticket", "service": "syncer", "instance": "s1"},
+			false,
 		},
 		{labels{"alertname": "AshbridgeDown", "severity": "page", "service": "notifier"}, outbox, true},
 		{labels{"alertname": "AshbridgeDown", "severity": "page", "service": "gateway"}, outbox, false},
