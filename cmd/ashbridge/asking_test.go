@@ -63,11 +63,13 @@ func TestWebhooks(t *testing.T) {
 const tokenJSON = `{"id":"tok_1","name":"grafana","role":"read-only","hint":"ash_api_8f","created_at":"2026-11-23T10:00:00Z",` +
 	`"created_by":"environment","last_used_at":null,"expires_at":null,"revoked_at":%s%s}`
 
+var tokenMade = fmt.Sprintf(tokenJSON, "null", `,"token":"ash_canary"`)
+
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	valid, revoked := fmt.Sprintf(tokenJSON, "null", ""), fmt.Sprintf(tokenJSON, `"2026-11-24T10:00:00Z"`, "")
 	api := newFakeAPI(t, map[string][]reply{
-		"POST /v1/tokens":         {{201, fmt.Sprintf(tokenJSON, "null", `,"token":"ash_canary"`)}},
+		"POST /v1/tokens":         {{201, tokenMade}},
 		"GET /v1/tokens":          {page("tokens", valid, revoked)},
 		"DELETE /v1/tokens/tok_1": {{200, revoked}},
 		"GET /v1/whoami":          {{200, `{"id":"tok_1","name":"grafana","role":"read-only"}`}},

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -81,6 +82,8 @@ type upProcess struct {
 	isDemo bool
 	demo   *demo
 	gate   net.Listener
+	// publicURL is that of the operator, empty where there is none.
+	publicURL string
 	// nats is the address at which a client in this machine finds NATS.
 	nats string
 	// postgres is nil where another server is used.
@@ -92,7 +95,7 @@ func (u *upProcess) say(format string, args ...any) { _, _ = fmt.Fprintf(u.out, 
 // open starts the servers of this process and opens the parts, in the order in which they need one another.
 func (u *upProcess) open(ctx context.Context) error {
 	if u.isDemo {
-		u.Config.DataDir = filepath.Join(u.Config.DataDir, "demo")
+		u.Config.DataDir = filepath.Join(u.Config.DataDir, config.DemoName)
 	}
 	lock, err := local.LockDir(u.Config.DataDir)
 	if err != nil {
@@ -102,7 +105,7 @@ func (u *upProcess) open(ctx context.Context) error {
 	// The folder is ours alone, so its name may name this process: after a restart the leases of the last run are ours.
 	u.Owner = "up@" + u.Config.DataDir
 	for _, step := range []func(context.Context) error{
-		u.openPostgres, u.openNATS, u.openSecrets, u.openGate, u.openDemo,
+		u.openPostgres, u.openNATS, u.openSecrets, u.openGate, u.openDemo, u.leaveSettings,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -130,7 +133,7 @@ func (u *upProcess) openPostgres(ctx context.Context) error {
 		})
 		u.postgres = pg
 		url = pg.URL()
-		if err := u.leaveAddress(config.DatabaseURLName, url); err != nil {
+		if err := u.leave(config.DatabaseURLName, url); err != nil {
 			return err
 		}
 	}
@@ -170,14 +173,25 @@ func (u *upProcess) openNATS(ctx context.Context) error {
 	return nil
 }
 
-// leaveAddress keeps the address of a server of this process where commands find it, with its password, as long as it runs.
-func (u *upProcess) leaveAddress(name, address string) error {
+// leaveSettings keeps what commands beside this process need to know of it.
+func (u *upProcess) leaveSettings(context.Context) error {
+	cfg := u.Config
+	cfg.HTTPAddr, cfg.KeysetFile = u.gate.Addr().String(), u.Keys.Path()
+	raw, err := json.Marshal(cfg.Settings(u.publicURL))
+	if err != nil {
+		return fmt.Errorf("keeping the settings: %w", err)
+	}
+	return u.leave(config.SettingsName, string(raw))
+}
+
+// leave keeps what commands beside this process find it by, an address with its password among them, as long as it runs.
+func (u *upProcess) leave(name, content string) error {
 	path := filepath.Join(u.Config.DataDir, name)
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("removing the address of the last run: %w", err)
+		return fmt.Errorf("removing what the last run left: %w", err)
 	}
-	if err := durable.Create(path, []byte(address+"\n")); err != nil {
-		return fmt.Errorf("keeping an address: %w", err)
+	if err := durable.Create(path, []byte(content+"\n")); err != nil {
+		return fmt.Errorf("keeping %s: %w", name, err)
 	}
 	u.closeLater(name, func() error { return os.Remove(path) })
 	return nil
@@ -210,7 +224,7 @@ func (u *upProcess) startNATS(o *bus.Options) error {
 	if o.URL, err = accounts.WithCredentials(server.URL(), natsconf.UserAdmin); err != nil {
 		return err
 	}
-	if err := u.leaveAddress(config.NATSURLName, o.URL); err != nil {
+	if err := u.leave(config.NATSURLName, o.URL); err != nil {
 		return err
 	}
 	file := filepath.Join(u.Config.DataDir, "nats-admin")
@@ -278,7 +292,7 @@ func (u *upProcess) openGate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	u.gate = ln
+	u.gate, u.publicURL = ln, u.Config.PublicURL
 	u.closeLater("the public listener", func() error { _ = ln.Close(); return nil }) // closed by the gateway, as a rule
 	if u.Config.PublicURL == "" {
 		u.Config.PublicURL = "http://" + ln.Addr().String()
