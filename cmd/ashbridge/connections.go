@@ -218,11 +218,3 @@ func connectionNames(ctx context.Context, client *apiclient.Client, typed string
 	slices.Sort(out)
 	return out
 }
-
-// connectionIDs completes the id of a connection where its employer_ref will not do.
-func connectionIDs(ctx context.Context, client *apiclient.Client, typed string) []string {
-	return slices.DeleteFunc(connectionNames(ctx, client, typed), func(n string) bool {
-		id, _, _ := strings.Cut(n, "\t")
-		return !uuidShape.MatchString(id)
-	})
-}
