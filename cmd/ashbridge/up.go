@@ -228,14 +228,14 @@ func (u *upProcess) startNATS(o *bus.Options) error {
 		return err
 	}
 	file := filepath.Join(u.Config.DataDir, "nats-admin")
-	if err := keepAdminArguments(file, server.URL(), accounts.Passwords[natsconf.UserAdmin]); err != nil {
+	if err := keepAdminVariables(file, server.URL(), accounts.Passwords[natsconf.UserAdmin]); err != nil {
 		return err
 	}
 	u.say("NATS       %s   stream JOBS, subjects jobs.v1.> and connections.v1.>", server.URL())
 	if o.Records {
 		u.say("           %s   stream RECORDS, subjects records.v1.>", server.URL())
 	}
-	u.say("           nats $(cat %s) stream subjects JOBS   job boards: POST /v1/subscribers", file)
+	u.say("           (. %s; nats stream subjects JOBS)   job boards: POST /v1/subscribers", file)
 	return nil
 }
 
@@ -259,12 +259,18 @@ func (u *upProcess) openSecrets(ctx context.Context) error {
 		return err
 	}
 	u.Config.AdminToken = ashby.Secret(token)
-	if isNew {
-		u.say("API token  %s   (shown once; kept in %s)", token, path)
-	} else {
-		u.say("API token  in %s", path)
-	}
+	u.showToken(token, path, isNew)
 	return nil
+}
+
+// showToken shows a new token to a person. An output that is no terminal is kept, as logs of services are, often where
+// others read it.
+func (u *upProcess) showToken(token, path string, isNew bool) {
+	if isNew && isTerminal(u.out) {
+		u.say("API token  %s   (shown once; kept in %s)", token, path)
+		return
+	}
+	u.say("API token  in %s", path)
 }
 
 // loadOrMakeToken reads the token in the file, or makes one that only this user can read.

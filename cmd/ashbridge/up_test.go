@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
@@ -11,6 +12,21 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/config"
 	"github.com/bebitcoiner/ashbridge/internal/seal"
 )
+
+// TestUpShowsItsTokenToPeopleAlone: what is written to a file or a pipe may be read by others.
+func TestUpShowsItsTokenToPeopleAlone(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	u := &upProcess{out: &out}
+	u.showToken("canary", "/data/admin-token", true)
+	if out.String() != "API token  in /data/admin-token\n" {
+		t.Errorf("into a file: %q", out.String())
+	}
+	s := newScreen(t, 80)
+	u.out = s.program
+	u.showToken("canary", "/data/admin-token", true)
+	s.shows("canary   (shown once; kept in /data/admin-token)")
+}
 
 // TestUpLeavesWhatCommandsNeed, as long as it runs.
 func TestUpLeavesWhatCommandsNeed(t *testing.T) {
