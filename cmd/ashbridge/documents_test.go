@@ -122,7 +122,7 @@ func unknownCommand(words []string) string {
 	if err != nil {
 		return err.Error()
 	}
-	if cmd.HasSubCommands() && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
+	if cmd.HasSubCommands() && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") && rest[0] != "[flags]" {
 		return "there is no such command"
 	}
 	if slices.Contains(rest, "…") || slices.Contains(rest, "[flags]") { // some of it is left out

@@ -103,7 +103,7 @@ func moment(flag, text string, now time.Time) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	if ago, err := time.ParseDuration(text); err == nil && ago > 0 {
-		return now.Add(-ago), nil
+		return now.Add(-ago).Truncate(time.Second), nil
 	}
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {

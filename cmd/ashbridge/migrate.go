@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +18,7 @@ func newMigrate() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return runMigrate(cmd) },
 	}
 	config.RegisterFlags(cmd.Flags())
+	jsonFlag(cmd)
 	return cmd
 }
 
@@ -38,6 +38,5 @@ func runMigrate(cmd *cobra.Command) (err error) {
 	if err := db.Migrate(ctx); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), "the tables are up to date")
-	return err
+	return printResult(cmd, wantsJSON(cmd), map[string]any{"up_to_date": true}, "the tables are up to date")
 }

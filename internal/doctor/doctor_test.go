@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +48,7 @@ func TestEachFaultIsFoundWithAdvice(t *testing.T) {
 	}{
 		"sound":                  {},
 		"by the employer's name": {func(o *doctor.Options) { o.Connection = "acme" }, nil},
+		"monitoring without a scheme": {func(o *doctor.Options) { o.Monitor = strings.TrimPrefix(o.Monitor, "http://") }, nil},
 		"configuration": {func(o *doctor.Options) { o.Faults = config.Faults{"a is wrong", "b is wrong"} }, []want{
 			{"configuration", failed, "a is wrong"}, {"configuration", failed, "docs/configuration.md"},
 		}},

@@ -185,6 +185,9 @@ func (d *doctor) durability(ctx context.Context) []Finding {
 	if monitor == "" {
 		monitor = monitorOf(d.Config.NATSURL.Reveal())
 	}
+	if !strings.Contains(monitor, "://") {
+		monitor = "http://" + monitor
+	}
 	var vars struct {
 		JetStream struct {
 			Config *struct {
