@@ -177,7 +177,7 @@ func runSync(a *asker, name string, wait bool) error {
 	}
 	if before.Status == "paused" {
 		return &apiclient.Problem{
-			Type: "urn:ashbridge:problem:paused", Title: "The connection is paused", Status: http.StatusConflict,
+			Type: "urn:ashbridge:problem:paused", Title: "Connection paused", Status: http.StatusConflict,
 			Detail: "`ashbridge connections resume " + before.ID + "` goes on with it, and compares it with Ashby at once.",
 		}
 	}

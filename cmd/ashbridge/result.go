@@ -12,8 +12,8 @@ import (
 )
 
 // jsonFlag adds --json to a command that says in a sentence what it did.
-func jsonFlag(cmd *cobra.Command) *bool {
-	return cmd.Flags().Bool("json", false, "print the result as one JSON document")
+func jsonFlag(cmd *cobra.Command) {
+	cmd.Flags().Bool("json", false, "print the result as one JSON document")
 }
 
 // wantsJSON says whether a command was called with --json.

@@ -46,8 +46,8 @@ func TestEachFaultIsFoundWithAdvice(t *testing.T) {
 		spoil func(o *doctor.Options)
 		wants []want
 	}{
-		"sound":                  {},
-		"by the employer's name": {func(o *doctor.Options) { o.Connection = "acme" }, nil},
+		"sound":                       {},
+		"by the employer's name":      {func(o *doctor.Options) { o.Connection = "acme" }, nil},
 		"monitoring without a scheme": {func(o *doctor.Options) { o.Monitor = strings.TrimPrefix(o.Monitor, "http://") }, nil},
 		"configuration": {func(o *doctor.Options) { o.Faults = config.Faults{"a is wrong", "b is wrong"} }, []want{
 			{"configuration", failed, "a is wrong"}, {"configuration", failed, "docs/configuration.md"},
