@@ -94,7 +94,7 @@ func commandsIn(text string) []string {
 		}
 		command := m[1] + m[2]
 		// What follows is the shell's, or says in words what the command does.
-		for _, end := range []string{" | ", " && ", " & ", " >", " <(", "; ", "    ", "  # ", " # "} {
+		for _, end := range []string{" | ", " && ", " & ", " >", " <(", "; ", ", ", "    ", "  # ", " # "} {
 			command, _, _ = strings.Cut(command, end)
 		}
 		command = strings.TrimRight(strings.TrimSpace(command), ")&;, ")
