@@ -33,10 +33,12 @@ func asking(cmd *cobra.Command, run func(a *asker, args []string) error) *cobra.
 	config.RegisterClientFlags(cmd.Flags())
 	asJSON := cmd.Flags().Bool("json", false, "print one JSON document, as the API gives it, instead of a table")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		client, err := openClient(cmd)
+		cfg, err := config.Load(config.Environ(), cmd.Flags(), config.Client)
 		if err != nil {
 			return err
 		}
+		tellExposed(cmd, cfg)
+		client := newClient(cfg)
 		defer client.Close()
 		a := &asker{Client: client, cmd: cmd, asJSON: *asJSON, now: time.Now()}
 		if isOpenToAll(client.Base()) {
@@ -67,7 +69,11 @@ func openClient(cmd *cobra.Command) (*apiclient.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return apiclient.New(apiclient.Options{Base: cfg.Address(), Token: cfg.Bearer(), Agent: "ashbridge/" + version}), nil
+	return newClient(cfg), nil
+}
+
+func newClient(cfg config.Config) *apiclient.Client {
+	return apiclient.New(apiclient.Options{Base: cfg.Address(), Token: cfg.Bearer(), Agent: "ashbridge/" + version})
 }
 
 func (a *asker) ctx() context.Context { return a.cmd.Context() }

@@ -15,15 +15,16 @@ func TestHolds(t *testing.T) {
 	const id = "h-1"
 	hold := example(t, "Hold", map[string]any{"id": id, "connection": acmeID, "state": "open"})
 	api := newFakeAPI(t, map[string][]reply{
-		"GET /v1/holds":              {page("holds", hold)},
+		"GET /v1/holds":              {page("holds", hold), page("holds")},
 		"POST /v1/holds/h-1/approve": {{200, hold}}, "POST /v1/holds/h-1/reject": {{409, problemJSON("hold-ended", "Hold ended", 409)}},
 	})
 	command(t, api.url, "", "holds", "list", "--connection", acmeID, "--ended").want(t, exitDone, "VANISHED", id, "- h-1: ", "holds approve h-1` lets")
+	command(t, api.url, "", "holds", "list", "--ended").want(t, exitDone, "none ended")
 	command(t, api.url, "", "holds", "approve", id, "--note", "they moved").want(t, exitDone, "hold h-1 of")
 	command(t, api.url, "", "holds", "reject", id).want(t, exitNotNow, "Hold ended (409)")
 	command(t, api.url, "", "holds", "approve", id, "--json").wantJSON(t)
 	want := []string{
-		"GET /v1/holds?connection=" + acmeID + "&ended=true", `POST /v1/holds/h-1/approve {"note":"they moved"}`,
+		"GET /v1/holds?connection=" + acmeID + "&ended=true", "GET /v1/holds?ended=true", `POST /v1/holds/h-1/approve {"note":"they moved"}`,
 		"POST /v1/holds/h-1/reject", "POST /v1/holds/h-1/approve",
 	}
 	if asked := api.requests(); !slices.Equal(asked, want) {
@@ -63,11 +64,13 @@ func TestWebhooks(t *testing.T) {
 const tokenJSON = `{"id":"tok_1","name":"grafana","role":"read-only","hint":"ash_api_8f","created_at":"2026-11-23T10:00:00Z",` +
 	`"created_by":"environment","last_used_at":null,"expires_at":null,"revoked_at":%s%s}`
 
+var tokenMade = fmt.Sprintf(tokenJSON, "null", `,"token":"ash_canary"`)
+
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	valid, revoked := fmt.Sprintf(tokenJSON, "null", ""), fmt.Sprintf(tokenJSON, `"2026-11-24T10:00:00Z"`, "")
 	api := newFakeAPI(t, map[string][]reply{
-		"POST /v1/tokens":         {{201, fmt.Sprintf(tokenJSON, "null", `,"token":"ash_canary"`)}},
+		"POST /v1/tokens":         {{201, tokenMade}},
 		"GET /v1/tokens":          {page("tokens", valid, revoked)},
 		"DELETE /v1/tokens/tok_1": {{200, revoked}},
 		"GET /v1/whoami":          {{200, `{"id":"tok_1","name":"grafana","role":"read-only"}`}},

@@ -25,6 +25,7 @@ func newConnections() *cobra.Command {
 
 func newConnectionsList() *cobra.Command {
 	var status string
+	statuses := []string{"active", "degraded", "unauthorized", "paused"}
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List the employers that are connected",
@@ -32,8 +33,11 @@ func newConnectionsList() *cobra.Command {
 		Args:    cobra.NoArgs,
 	}
 	cmd.Flags().StringVar(&status, "status", "", "only those that are active, degraded, unauthorized or paused")
-	complete(cmd, "status", "active", "degraded", "unauthorized", "paused")
+	complete(cmd, "status", statuses...)
 	return asking(cmd, func(a *asker, _ []string) error {
+		if status != "" && !slices.Contains(statuses, status) {
+			return usagef("--status %q: there are %s", status, strings.Join(statuses, ", "))
+		}
 		l := listing[apiclient.Connection]{
 			path: "/v1/connections", name: "connections",
 			columns: []column[apiclient.Connection]{
@@ -171,12 +175,20 @@ func runSync(a *asker, name string, wait bool) error {
 	if err != nil {
 		return err
 	}
+	if before.Status == "paused" {
+		return &apiclient.Problem{
+			Type: "urn:ashbridge:problem:paused", Title: "Connection paused", Status: http.StatusConflict,
+			Detail: "`ashbridge connections resume " + before.ID + "` goes on with it, and compares it with Ashby at once.",
+		}
+	}
 	answer, err := a.send(http.MethodPost, apiclient.Path("v1", "connections", before.ID, "sync"), nil, nil)
 	if err != nil {
 		return err
 	}
-	if err := a.show(answer, func() { a.say("%s is compared with Ashby now.", title(before)) }); err != nil || !wait {
-		return err
+	if !wait || !a.asJSON { // else the one document is that of the end
+		if err := a.show(answer, func() { a.say("%s is compared with Ashby now.", title(before)) }); err != nil || !wait {
+			return err
+		}
 	}
 	w := newSyncWatch(a, before.ID, "the sync")
 	w.isDone = func(c apiclient.Connection) bool {
@@ -184,7 +196,13 @@ func runSync(a *asker, name string, wait bool) error {
 		return !sameTime(c.Sync.PollStartedAt, before.Sync.PollStartedAt) &&
 			!sameTime(c.Sync.LastVerifiedAt, before.Sync.LastVerifiedAt) && !isRunning(c.Sync)
 	}
-	return w.run(a.ctx())
+	if err := w.run(a.ctx()); err != nil || !a.asJSON {
+		return err
+	}
+	if w.done != nil { // else it was broken off
+		answer.Raw = w.done
+	}
+	return printJSON(a.out(), answer.Raw)
 }
 
 // isRunning says whether a pass is under way.
@@ -217,12 +235,4 @@ func connectionNames(ctx context.Context, client *apiclient.Client, typed string
 	}
 	slices.Sort(out)
 	return out
-}
-
-// connectionIDs completes the id of a connection where its employer_ref will not do.
-func connectionIDs(ctx context.Context, client *apiclient.Client, typed string) []string {
-	return slices.DeleteFunc(connectionNames(ctx, client, typed), func(n string) bool {
-		id, _, _ := strings.Cut(n, "\t")
-		return !uuidShape.MatchString(id)
-	})
 }

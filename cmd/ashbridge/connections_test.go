@@ -180,16 +180,25 @@ func TestSyncWaitsForAPassThatBeganAfterIt(t *testing.T) {
 		})}
 	}
 	const before, older, later, end = "2026-11-23T10:00:00Z", "2026-11-23T09:00:00Z", "2026-11-23T10:05:00Z", "2026-11-23T10:06:00Z"
-	api := newFakeAPI(t, map[string][]reply{
-		"POST " + acme + "/sync": {{202, `{}`}},
-		"GET " + acme: {
-			at(before, older, older), // under way when it is asked
-			at(before, later, before), at(later, later[:11]+"10:04:00Z", before), at(later, end, later),
-		},
-	})
+	answers := func() map[string][]reply {
+		return map[string][]reply{
+			"POST " + acme + "/sync": {{202, `{}`}},
+			"GET " + acme: {
+				at(before, older, older), // under way when it is asked
+				at(before, later, before), at(later, later[:11]+"10:04:00Z", before), at(later, end, later),
+			},
+		}
+	}
+	api := newFakeAPI(t, answers())
 	command(t, api.url, "", "connections", "sync", acmeID, "--wait").want(t, exitDone, "The sync is done")
 	if n := len(api.requests()); n != 5 {
 		t.Errorf("%d requests: %q", n, api.requests())
+	}
+	// With --json, the one document is the connection as it is then.
+	again := newFakeAPI(t, answers())
+	document := command(t, again.url, "", "connections", "sync", acmeID, "--wait", "--json").wantJSON(t)
+	if sync, _ := document["sync"].(map[string]any); sync["last_verified_at"] != later {
+		t.Errorf("%v", document)
 	}
 }
 

@@ -25,8 +25,9 @@ func newDoctor() *cobra.Command {
 		Long: "Check configuration, keyset, database, migrations, NATS, streams, job boards' logins, clocks, the public address and\n" +
 			"Ashby; with --connection, one employer's key and webhooks. Every check runs whatever the others find, all within 20\n" +
 			"seconds. Nothing is changed, and no secret is printed. That stored secrets were opened is written to the audit log.\n\n" +
-			"It takes the settings of the services: run it where and as they run. Beside `ashbridge up` it needs none. A service's user\n" +
-			"at NATS sees little; with --nats-url-file nats-url-admin, of `ashbridge keys init`, everything is seen.\n\n" +
+			"It takes the settings of the services: run it where and as they run. Beside `ashbridge up`, with --demo or without,\n" +
+			"it needs none but the --data-dir that `up` was given: it finds there what that runs and uses. A service's user at NATS sees\n" +
+			"little; with --nats-url-file nats-url-admin, of `ashbridge keys init`, everything is seen.\n\n" +
 			"It ends with status 1 if a check failed, with 0 if there were warnings at most.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDoctor(cmd, o, asJSON) },
@@ -45,7 +46,8 @@ func runDoctor(cmd *cobra.Command, o doctor.Options, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	o.Config, o.Faults, o.Version, o.Actor, o.Logger, o.EmbeddedNATS = cfg, faults, version, systemUser(), log, cfg.IsBeside()
+	o.Config, o.Faults, o.Version, o.Actor, o.Logger = cfg, faults, version, systemUser(), log
+	o.EmbeddedNATS, o.EmbeddedDatabase = cfg.UpHasNATS(), cfg.UpHasDatabase()
 	findings := doctor.Run(cmd.Context(), o)
 	if asJSON {
 		err = writeJSON(cmd.OutOrStdout(), map[string]any{"findings": findings})

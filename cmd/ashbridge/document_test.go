@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,6 +41,17 @@ func TestTheDocumentIsOfThisProgram(t *testing.T) {
 	}
 }
 
+// TestEveryCommandThatEndsHasJSON: scripts need not read sentences.
+func TestEveryCommandThatEndsHasJSON(t *testing.T) {
+	t.Parallel()
+	services := []string{"ashbridge up", "ashbridge gateway", "ashbridge syncer", "ashbridge notifier", "ashbridge sim"}
+	for _, c := range leavesOf(newRoot(io.Discard, io.Discard)) {
+		if !slices.Contains(services, c.CommandPath()) && c.Flags().Lookup("json") == nil {
+			t.Errorf("%s has no --json", c.CommandPath())
+		}
+	}
+}
+
 // document describes the commands in Markdown.
 func document(root *cobra.Command) string {
 	var b strings.Builder
@@ -49,7 +61,8 @@ func document(root *cobra.Command) string {
 		"`ASHBRIDGE_PUBLIC_URL`, else they ask this machine at `ASHBRIDGE_HTTP_ADDR`. The token is that of `ASHBRIDGE_TOKEN`,\n" +
 		"`ASHBRIDGE_TOKEN_FILE` or `--token-file`, else the gateway's own in `ASHBRIDGE_ADMIN_TOKEN`. A token is never a flag, and\n" +
 		"neither is an Ashby API key. Results go to the output, progress and what went wrong to the error output. With `--json` the\n" +
-		"output is one JSON document as the API gives it, with times in UTC; without it, tables tell how long ago a time is.\n\n" +
+		"output is one JSON document as the API gives it, with times in UTC; without it, tables tell how long ago a time is. What goes wrong\n" +
+		"is then a document in one line on the error output: the gateway's problem, or one of the same shape, with `exit_status`.\n\n" +
 		"A connection can be named by its id or by its employer_ref. `ashbridge completion bash`, `zsh`, `fish` or `powershell`\n" +
 		"prints a script that completes commands, flags, and ids of connections, holds, tokens and subscribers; that for bash needs\n" +
 		"the package bash-completion: `source <(ashbridge completion bash)`.\n\n" +
@@ -58,6 +71,18 @@ func document(root *cobra.Command) string {
 		fmt.Fprintf(&b, "| %d | %s |\n", e.code, e.means)
 	}
 	b.WriteString("\n## Commands\n\n| command | what it does |\n| --- | --- |\n")
+	leaves := leavesOf(root)
+	for _, c := range leaves {
+		fmt.Fprintf(&b, "| [`%s`](#%s) | %s |\n", c.CommandPath(), strings.ReplaceAll(c.CommandPath(), " ", "-"), cell(c.Short))
+	}
+	for _, c := range leaves {
+		describeCommand(&b, c)
+	}
+	return b.String()
+}
+
+// leavesOf are the commands that do something themselves.
+func leavesOf(root *cobra.Command) []*cobra.Command {
 	var leaves []*cobra.Command
 	var walk func(*cobra.Command)
 	walk = func(c *cobra.Command) {
@@ -66,18 +91,12 @@ func document(root *cobra.Command) string {
 				walk(below)
 			}
 		}
-		if c.Runnable() && !c.HasAvailableSubCommands() {
+		if c.Runnable() && c.Annotations[ofGroup] == "" {
 			leaves = append(leaves, c)
 		}
 	}
 	walk(root)
-	for _, c := range leaves {
-		fmt.Fprintf(&b, "| [`%s`](#%s) | %s |\n", c.CommandPath(), strings.ReplaceAll(c.CommandPath(), " ", "-"), cell(c.Short))
-	}
-	for _, c := range leaves {
-		describeCommand(&b, c)
-	}
-	return b.String()
+	return leaves
 }
 
 func describeCommand(b *strings.Builder, c *cobra.Command) {

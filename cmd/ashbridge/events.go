@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
 	"github.com/spf13/cobra"
@@ -33,6 +34,14 @@ func loadQuietly(cmd *cobra.Command, needs config.Needs) (config.Config, *slog.L
 	if err != nil {
 		return config.Config{}, nil, err
 	}
+	tellExposed(cmd, cfg)
 	log, err := telemetry.NewLogger(cfg.LogLevel, cfg.LogFormat, cmd.ErrOrStderr())
 	return cfg, log, err
+}
+
+// tellExposed tells of secrets that others can read.
+func tellExposed(cmd *cobra.Command, cfg config.Config) {
+	for _, w := range cfg.Warnings {
+		_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "warning:", w)
+	}
 }

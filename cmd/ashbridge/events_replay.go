@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -52,8 +53,19 @@ func runEventsReplay(a *asker, o replayOptions) error {
 		return err
 	}
 	return a.show(answer, func() {
-		a.say("subscriber %s (%s) is told again from now on: replay %d of consumer %s", s.ID, clean(s.Name), s.Replay, s.Consumer)
+		a.say("subscriber %s (%s) is told %s, and then what is new: replay %d of consumer %s", s.ID, clean(s.Name), o.what(body), s.Replay, s.Consumer)
 	})
+}
+
+// what says what a subscriber is told; body is the request's.
+func (o replayOptions) what(body map[string]any) string {
+	switch {
+	case o.snapshot:
+		return "the latest event of each job once more"
+	case o.since != "":
+		return fmt.Sprintf("all events since %s once more", body["since"])
+	}
+	return fmt.Sprintf("all events of %s since version %d once more", o.job, o.version)
 }
 
 // body is the request's.

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -32,7 +33,7 @@ func newEventsTail() *cobra.Command {
 		Short: "Show events as they are published",
 		Long: "Show events as they are published, until it is stopped. It needs ASHBRIDGE_NATS_URL with a user that may read\n" +
 			"JOBS, such as the notifier's or the admin's. A server that goes away is waited for.",
-		Example: "  ashbridge events tail --connection 01a209e6-845d-7692-8934-cc72d4795727\n" +
+		Example: "  ashbridge events tail --connection acme\n" +
 			"  ashbridge events tail --since 2h --type job.closed\n" +
 			"  ashbridge events tail --snapshot --json | jq .data.job.title",
 		Args: cobra.NoArgs,
@@ -40,7 +41,7 @@ func newEventsTail() *cobra.Command {
 	}
 	config.RegisterFlags(cmd.Flags())
 	flags := cmd.Flags()
-	flags.StringSliceVar(&o.connections, "connection", nil, "only events of this connection; several with commas")
+	flags.StringSliceVar(&o.connections, "connection", nil, "only events of this connection, by id or employer_ref; several with commas")
 	flags.StringSliceVar(&o.postings, "posting", nil, "only events of this posting; several with commas")
 	flags.StringSliceVar(&o.employers, "employer", nil, "only events of the employer with this employer_ref; several with commas")
 	flags.StringVar(&o.job, "job", "", "only events of this job, as connection/posting")
@@ -51,7 +52,7 @@ func newEventsTail() *cobra.Command {
 	cmd.MarkFlagsMutuallyExclusive("since", "snapshot")
 	cmd.MarkFlagsMutuallyExclusive("job", "connection")
 	cmd.MarkFlagsMutuallyExclusive("job", "posting")
-	completeWith(cmd, "connection", completing(connectionIDs))
+	completeWith(cmd, "connection", completing(connectionNames))
 	complete(cmd, "type", typeWords()...)
 	return cmd
 }
@@ -70,6 +71,9 @@ func runEventsTail(cmd *cobra.Command, o tailOptions) error {
 		o.connections, o.postings = []string{connection}, []string{posting}
 	}
 	follow := bus.FollowOptions{Connections: o.connections, Postings: o.postings, Snapshot: o.snapshot}
+	if slices.ContainsFunc(o.connections, isEmployerRef) {
+		follow.Connections = nil // subjects have ids alone: the printer looks at the events
+	}
 	if follow.Since, err = moment("since", o.since, time.Now()); err != nil {
 		return err
 	}
@@ -83,8 +87,15 @@ func runEventsTail(cmd *cobra.Command, o tailOptions) error {
 	defer b.Close()
 	shown := newTailPrinter(cmd.OutOrStdout(), cmd.ErrOrStderr(), o)
 	follow.OnBroken = shown.broken
-	return b.Follow(ctx, follow, shown.message)
+	err = b.Follow(ctx, follow, shown.message)
+	if errors.Is(err, bus.ErrDenied) {
+		return fmt.Errorf("this user of NATS may not read JOBS: name one that may in ASHBRIDGE_NATS_URL, such as the admin or the notifier's: %w", err)
+	}
+	return err
 }
+
+// isEmployerRef says that what names a connection is no id of one.
+func isEmployerRef(name string) bool { return !uuidShape.MatchString(name) }
 
 // moment reads the time in a flag, or how long ago one is; the zero time where nothing is given.
 func moment(flag, text string, now time.Time) (time.Time, error) {
@@ -92,7 +103,7 @@ func moment(flag, text string, now time.Time) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	if ago, err := time.ParseDuration(text); err == nil && ago > 0 {
-		return now.Add(-ago), nil
+		return now.Add(-ago).Truncate(time.Second), nil
 	}
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
@@ -164,6 +175,10 @@ func (p *tailPrinter) message(m bus.Message) {
 	if len(p.types) > 0 && !slices.ContainsFunc(p.types, func(pattern string) bool { return typeIs(e.Type, pattern) }) {
 		return
 	}
+	connection, posting, _ := bus.ParseSubject(m.Subject)
+	if len(p.connections) > 0 && !slices.Contains(p.connections, connection) && !slices.Contains(p.connections, employerOf(e)) {
+		return
+	}
 	if len(p.employers) > 0 && !slices.Contains(p.employers, employerOf(e)) {
 		return
 	}
@@ -171,7 +186,6 @@ func (p *tailPrinter) message(m bus.Message) {
 		_, _ = fmt.Fprintf(p.out, "%s\n", m.Data)
 		return
 	}
-	connection, posting, _ := bus.ParseSubject(m.Subject)
 	p.lines.print(e, mirror.Outgoing{Connection: connection, Posting: posting})
 }
 

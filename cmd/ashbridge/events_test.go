@@ -17,6 +17,7 @@ import (
 	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/bus/bustest"
 	"github.com/bebitcoiner/ashbridge/internal/verify"
+	natsconf "github.com/bebitcoiner/ashbridge/ops/nats"
 	"github.com/bebitcoiner/ashbridge/schema/events"
 )
 
@@ -88,6 +89,8 @@ func TestEventsTail(t *testing.T) {
 	asJSON, _ := run(t, "events", "tail", "--nats-url", srv.URL(), "--since", "1h", "--json", "--type", "job.*")
 	narrow, _ := run(t, "events", "tail", "--nats-url", srv.URL(), "--snapshot", "--json", "--connection", "c", "--posting", "updated")
 	job, _ := run(t, "events", "tail", "--nats-url", srv.URL(), "--snapshot", "--json", "--job", "c/published", "--employer", "acme")
+	employer, _ := run(t, "events", "tail", "--nats-url", srv.URL(), "--snapshot", "--connection", "acme")
+	nobody, _ := run(t, "events", "tail", "--nats-url", srv.URL(), "--snapshot", "--connection", "other")
 	live, said := run(t, "events", "tail", "--nats-url", srv.URL())
 	has := func(what *safeBuffer, n int, parts ...string) {
 		t.Helper()
@@ -104,6 +107,8 @@ func TestEventsTail(t *testing.T) {
 	has(lines, 3, "job.published", "job.updated", "connection.synced", " public of ")
 	has(asJSON, 2, `{"specversion":"1.0"`, `"type":"job.updated"`)
 	has(narrow, 1, `"type":"job.updated"`)
+	has(employer, 3, "job.published", "job.updated", "connection.synced")
+	has(nobody, 0)
 	has(job, 1, `"type":"job.published"`)
 	if strings.Contains(lines.String(), "\x1b") {
 		t.Error("colours without a terminal")
@@ -126,6 +131,18 @@ func TestEventsTail(t *testing.T) {
 	}
 }
 
+// TestEventsTailTellsThatAUserMayNotRead, instead of waiting for ever.
+func TestEventsTailTellsThatAUserMayNotRead(t *testing.T) {
+	t.Parallel()
+	g := bustest.StartGuarded(t)
+	bustest.Ready(t, bustest.ConnectOptions(t, bus.Options{URL: g.As(natsconf.UserAdmin)}))
+	file := filepath.Join(t.TempDir(), "nats-url")
+	if err := os.WriteFile(file, []byte(g.As(natsconf.UserSyncer)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command(t, "", "", "events", "tail", "--nats-url-file", file).want(t, exitFailed, "may not read JOBS", "admin")
+}
+
 func TestEventsTailRefuses(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
@@ -133,7 +150,7 @@ func TestEventsTailRefuses(t *testing.T) {
 		"there is no such type": {"--type", "job.renamed"},
 		"none of the others":    {"--since", "1h", "--snapshot"},
 		"not connection/post":   {"--job", "c"},
-		"not a token":           {"--connection", "a.b"},
+		"not a token":           {"--posting", "a.b"},
 		"--nats-url is not set": {"--nats-url", ""},
 		"unknown command":       {"more"},
 	} {

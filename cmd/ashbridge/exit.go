@@ -135,13 +135,17 @@ func exitOf(p *apiclient.Problem) int {
 }
 
 // execute runs the command line and returns the status with which the process ends. What went wrong is told on the error
-// output.
+// output, with --json as a document.
 func execute(ctx context.Context, root *cobra.Command) int {
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone
 	}
 	code := exitCode(ctx, err)
+	if wantsJSON(cmd) {
+		printProblem(root.ErrOrStderr(), err, code)
+		return code
+	}
 	tellError(cmd, root.ErrOrStderr(), err)
 	return code
 }
@@ -157,6 +161,9 @@ func tellError(cmd *cobra.Command, out io.Writer, err error) {
 		_, _ = fmt.Fprintf(out, "See %s --help\n", cmd.CommandPath())
 	}
 }
+
+// ofGroup marks what group made.
+const ofGroup = "ashbridge_group"
 
 // group makes a command that only has others below it: alone it prints its help, and a command that is not there is an
 // error.
@@ -175,6 +182,7 @@ func group(use, short string, below ...*cobra.Command) *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	cmd.Annotations = map[string]string{ofGroup: "true"}
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.AddCommand(below...)
 	return cmd

@@ -33,9 +33,13 @@ func newHealth() *cobra.Command {
 				}
 				url = readyURL(cfg.AdminAddr)
 			}
-			return askHealth(cmd.Context(), url)
+			if err := askHealth(cmd.Context(), url); err != nil || !wantsJSON(cmd) {
+				return err
+			}
+			return writeJSON(cmd.OutOrStdout(), map[string]any{"url": url, "ready": true})
 		},
 	}
+	jsonFlag(cmd)
 	config.RegisterFlags(cmd.Flags())
 	cmd.Flags().StringVar(&url, "url", "", "address to ask instead, of a program that has another one")
 	return cmd

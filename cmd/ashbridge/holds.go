@@ -43,6 +43,10 @@ func newHoldsList() *cobra.Command {
 		if ended {
 			query.Set("ended", "true")
 		}
+		empty := "No closing waits: there is nothing to decide."
+		if ended {
+			empty = "No closing waits, and none ended in the last 90 days."
+		}
 		return list(a, listing[apiclient.Hold]{
 			path: "/v1/holds", name: "holds", query: query,
 			columns: []column[apiclient.Hold]{
@@ -53,7 +57,7 @@ func newHoldsList() *cobra.Command {
 				{"WAITING", func(h apiclient.Hold) string { return strings.TrimSuffix(a.age(&h.WaitingSince), " ago") }},
 			},
 			below: a.explainHolds,
-			empty: "No closing waits: there is nothing to decide.",
+			empty: empty,
 		})
 	})
 }

@@ -15,7 +15,7 @@ import (
 func newKeys() *cobra.Command {
 	keys := group("keys", "Make and rotate the keys that seal secrets and let job boards in")
 	keys.AddCommand(newKeysIssuer(), newKeysInit(), newKeysRotate())
-	keys.AddCommand(&cobra.Command{
+	create := &cobra.Command{
 		Use:   "create FILE",
 		Short: "Make a keyset file, for ASHBRIDGE_KEYSET_FILE of gateway, syncer and notifier",
 		Long: "Make a keyset file, for ASHBRIDGE_KEYSET_FILE of gateway, syncer and notifier.\n\n" +
@@ -26,15 +26,17 @@ func newKeys() *cobra.Command {
 			if _, err := seal.Create(args[0]); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "made %s; set ASHBRIDGE_KEYSET_FILE to it, and back it up\n", args[0])
-			return err
+			return printResult(cmd, wantsJSON(cmd), map[string]any{"file": args[0], "made": true},
+				"made %s; set ASHBRIDGE_KEYSET_FILE to it, and back it up", args[0])
 		},
-	})
+	}
+	jsonFlag(create)
+	keys.AddCommand(create)
 	return keys
 }
 
 func newKeysIssuer() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "issuer FILE",
 		Short: "Make the key that lets job boards in at NATS, for ASHBRIDGE_NATS_ISSUER_FILE of the gateways",
 		Long: "Make the key that lets job boards in at NATS. Its seed goes into FILE, for ASHBRIDGE_NATS_ISSUER_FILE of every\n" +
@@ -50,12 +52,13 @@ func newKeysIssuer() *cobra.Command {
 			if isNew {
 				what = "made"
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s the key of %s\n\n"+
+			return printResult(cmd, wantsJSON(cmd), map[string]any{"file": args[0], "made": isNew, "public_key": public}, "%s the key of %s\n\n"+
 				"Every gateway needs its seed:         ASHBRIDGE_NATS_ISSUER_FILE=%s\n"+
-				"The NATS server needs its public key: BOARDS_ISSUER=%s\n", what, args[0], args[0], public)
-			return err
+				"The NATS server needs its public key: BOARDS_ISSUER=%s", what, args[0], args[0], public)
 		},
 	}
+	jsonFlag(cmd)
+	return cmd
 }
 
 // loadOrMakeIssuer returns the public key of the seed in the file, or makes a seed that only this user can read.

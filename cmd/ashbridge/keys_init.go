@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
@@ -38,6 +39,9 @@ func newKeysInit() *cobra.Command {
 				o.Mode = fs.FileMode(bits)
 			}
 			files, err := secretdir.Make(o)
+			if wrong, ok := errors.AsType[secretdir.WrongOption](err); ok {
+				return usageError{wrong}
+			}
 			if printErr := printSecretFiles(cmd, files, asJSON); err == nil {
 				err = printErr
 			}

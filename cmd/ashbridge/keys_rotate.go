@@ -39,10 +39,16 @@ func newKeysRotate() *cobra.Command {
 			"waits for: copy the file to them and call again, until nothing is waited for. Containers that have the file mounted by\n" +
 			"itself, not its folder, as Compose does with secrets, see a change that is written --in-place. Services of a version before\n" +
 			"this command are not known to it: upgrade them first.\n\n" +
-			"A backup of the database from before needs the keyset file from before: keep that with it. Beside `ashbridge up` no\n" +
-			"setting is needed.",
+			"A backup of the database from before needs the keyset file from before: keep that with it. Beside `ashbridge up`, with\n" +
+			"--demo or without, no setting is needed but the --data-dir that it was given.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runKeysRotate(cmd, o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			err := runKeysRotate(cmd, o)
+			if err != nil && cmd.Context().Err() != nil {
+				return fmt.Errorf("%w: nothing is lost, call it again to go on", errInterrupted)
+			}
+			return err
+		},
 	}
 	config.RegisterFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&o.isRetire, "retire", false, "begin no rotation: remove the old keys, a minute after its end, if nothing is sealed with them any more")

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +19,7 @@ func newMigrate() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return runMigrate(cmd) },
 	}
 	config.RegisterFlags(cmd.Flags())
+	jsonFlag(cmd)
 	return cmd
 }
 
@@ -39,8 +39,7 @@ func runMigrate(cmd *cobra.Command) (err error) {
 	if err := migrate(ctx, db); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), "the tables are up to date")
-	return err
+	return printResult(cmd, wantsJSON(cmd), map[string]any{"up_to_date": true}, "the tables are up to date")
 }
 
 // migrate makes the tables, and writes that down: afterwards where the audit log is among those that were missing.

@@ -70,10 +70,10 @@ func (s *natsSecrets) accounts(configured ashby.Secret) (*local.Accounts, error)
 	return &local.Accounts{BoardsIssuer: public, Passwords: s.Passwords}, nil
 }
 
-// keepAdminArguments writes what the command nats takes to log in as the administrator, for `nats $(cat <path>) …`: on a
-// command line or a terminal, a password would be seen by others.
-func keepAdminArguments(path, url, password string) error {
-	line := fmt.Sprintf("--server %s --user %s --password %s\n", url, natsconf.UserAdmin, password)
+// keepAdminVariables writes what the command nats takes from its environment to log in as the administrator, for
+// `(. <path>; nats …)`: on a command line or a terminal, a password would be seen by others.
+func keepAdminVariables(path, url, password string) error {
+	line := fmt.Sprintf("export NATS_URL='%s' NATS_USER='%s' NATS_PASSWORD='%s'\n", url, natsconf.UserAdmin, password)
 	if err := os.WriteFile(path, []byte(line), 0o600); err != nil {
 		return fmt.Errorf("keeping NATS's address and password: %w", err)
 	}

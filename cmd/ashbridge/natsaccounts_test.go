@@ -67,15 +67,15 @@ func TestNATSSecretsAreMadeOnce(t *testing.T) {
 	}
 }
 
-func TestAdminArgumentsAreForTheOwnerAlone(t *testing.T) {
+func TestAdminVariablesAreForTheOwnerAlone(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "nats-admin")
-	if err := keepAdminArguments(path, "nats://h:1", "secret"); err != nil {
+	if err := keepAdminVariables(path, "nats://h:1", "secret"); err != nil {
 		t.Fatal(err)
 	}
 	privately(t, path)
 	raw, err := os.ReadFile(path)
-	if err != nil || string(raw) != "--server nats://h:1 --user "+natsconf.UserAdmin+" --password secret\n" {
+	if err != nil || string(raw) != "export NATS_URL='nats://h:1' NATS_USER='"+natsconf.UserAdmin+"' NATS_PASSWORD='secret'\n" {
 		t.Errorf("%s, %v", raw, err)
 	}
 }

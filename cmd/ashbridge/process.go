@@ -69,6 +69,9 @@ func loadConfig(cmd *cobra.Command, needs config.Needs, errOut io.Writer) (confi
 	if err != nil {
 		return config.Config{}, nil, err
 	}
+	for _, w := range cfg.Warnings {
+		log.WarnContext(cmd.Context(), "others can read a secret", "found", w.Found, "do", w.Do)
+	}
 	return cfg, log, nil
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"runtime"
 
@@ -31,14 +30,16 @@ func newRoot(out, errOut io.Writer) *cobra.Command {
 }
 
 func newVersion() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "ashbridge %s (%s, %s/%s)\n",
-				version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return err
+			return printResult(cmd, wantsJSON(cmd), map[string]any{
+				"version": version, "go": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
+			}, "ashbridge %s (%s, %s/%s)", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		},
 	}
+	jsonFlag(cmd)
+	return cmd
 }

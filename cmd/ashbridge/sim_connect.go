@@ -42,6 +42,7 @@ func newSimConnect() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return runSimConnect(cmd, o) },
 	}
 	config.RegisterClientFlags(cmd.Flags(), "ASHBY_URL", "ALLOW_PRIVATE_ASHBY")
+	jsonFlag(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.organization, "organization", "northwind", "slug of the simulator's organisation")
 	f.Uint64Var(&o.seed, "seed", 1, "the simulator's seed, which decides the key")
@@ -63,11 +64,18 @@ func runSimConnect(cmd *cobra.Command, o simConnectOptions) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "employer   %s  %s/v1/connections/%s\n", o.organization, c.Base(), connection); err != nil {
-		return err
+	asJSON := wantsJSON(cmd)
+	document := map[string]any{"employer_ref": o.organization, "connection": connection, "url": c.Base() + apiclient.Path("v1", "connections", connection)}
+	if !asJSON { // at once: what follows may fail
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "employer   %s  %s\n", o.organization, document["url"]); err != nil {
+			return err
+		}
 	}
 	if o.board == "" {
-		return nil
+		if !asJSON {
+			return nil
+		}
+		return writeJSON(cmd.OutOrStdout(), document)
 	}
 	s, err := subscribeBoard(ctx, c)
 	if err != nil {
@@ -76,8 +84,8 @@ func runSimConnect(cmd *cobra.Command, o simConnectOptions) error {
 	if err := keepSubscriber(o.board, s); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "board      %s  at %s; its password is in %s\n", s.User, s.URL, o.board)
-	return err
+	document["board"] = map[string]any{"subscriber": s.ID, "user": s.User, "url": s.URL, "file": o.board}
+	return printResult(cmd, asJSON, document, "board      %s  at %s; its password is in %s", s.User, s.URL, o.board)
 }
 
 // needSimulator refuses to go on where a simulator does not answer at the address that the gateway has for Ashby: a

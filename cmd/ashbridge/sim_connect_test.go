@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -83,10 +84,14 @@ func TestSimConnect(t *testing.T) {
 			root := newRoot(&out, &out)
 			root.SetArgs([]string{
 				"sim", "connect", "--api", server.URL, "--admin-token-file", token, "--board", board,
-				"--ashby-url", simulator.URL, "--allow-private-ashby",
+				"--ashby-url", simulator.URL, "--allow-private-ashby", "--json",
 			})
 			if err := root.ExecuteContext(t.Context()); err != nil {
 				t.Fatalf("%v\n%s\n%q", err, out.String(), asked)
+			}
+			var document map[string]any
+			if err := json.Unmarshal([]byte(out.String()), &document); err != nil || document["connection"] != "c1" || document["board"] == nil {
+				t.Errorf("%v: %s", err, out.String())
 			}
 			if !slices.Equal(asked, c.asked) {
 				t.Errorf("asked were %q", asked)

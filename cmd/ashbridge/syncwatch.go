@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -36,6 +37,8 @@ type syncWatch struct {
 	began time.Time
 	// now is how far it was when the gateway was last asked.
 	now progress
+	// done is the connection's document at the end; nil before.
+	done json.RawMessage
 	// troubled is the last trouble that was told.
 	troubled string
 }
@@ -93,6 +96,7 @@ func (w *syncWatch) look(ctx context.Context) (isDone bool, err error) {
 	if w.isDone(c) {
 		w.view.end()
 		w.tellDone(c)
+		w.done = answer.Raw
 		return true, nil
 	}
 	w.troubleOf(c)

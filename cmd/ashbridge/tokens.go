@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,7 +43,7 @@ func newTokensWhoami() *cobra.Command {
 }
 
 func newTokensCreate() *cobra.Command {
-	var role, expires string
+	var role, expires, out string
 	var words, names []string
 	for _, r := range tokenRoles {
 		names = append(names, r.name)
@@ -48,13 +52,15 @@ func newTokensCreate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Make a token",
-		Long: "Make a token. It is printed this once, alone on the output, so that it can go into a file.\n\nRoles:\n" +
+		Long: "Make a token. --out writes it into a new file that only this user may read, for ASHBRIDGE_TOKEN_FILE; else it is\n" +
+			"printed this once, alone on the output.\n\nRoles:\n" +
 			roleHelp(),
-		Example: "  ashbridge tokens create grafana --role read-only >token",
+		Example: "  ashbridge tokens create grafana --role read-only --out grafana.token",
 		Args:    cobra.ExactArgs(1),
 	}
 	cmd.Flags().StringVar(&role, "role", "", strings.Join(names, ", "))
 	cmd.Flags().StringVar(&expires, "expires", "", "when it ends: a time such as 2027-01-31T00:00:00Z, or after so long, such as 720h or 90d; never where empty")
+	cmd.Flags().StringVar(&out, "out", "", "file to make for the token, instead of printing it; one that is there is left as it is")
 	_ = cmd.MarkFlagRequired("role") // fails only for a flag that is not there
 	complete(cmd, "role", words...)
 	return asking(cmd, func(a *asker, args []string) error {
@@ -69,6 +75,12 @@ func newTokensCreate() *cobra.Command {
 			}
 			body["expires_at"] = at.UTC().Format(time.RFC3339)
 		}
+		return createToken(a, body, out)
+	})
+}
+
+func createToken(a *asker, body map[string]any, out string) error {
+	if out == "" {
 		var t apiclient.Token
 		answer, err := a.send(http.MethodPost, "/v1/tokens", body, &t)
 		if err != nil {
@@ -78,6 +90,31 @@ func newTokensCreate() *cobra.Command {
 			a.say("%s", t.Token)
 			a.tell("token %s (%s, %s) is shown this once; ends: %s", t.ID, clean(t.Name), t.Role, a.age(t.ExpiresAt))
 		})
+	}
+	// Before the token is made, which is shown once.
+	f, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return usagef("--out: %w", err)
+	}
+	var t apiclient.Token
+	answer, err := a.send(http.MethodPost, "/v1/tokens", body, &t)
+	if err != nil {
+		return errors.Join(err, f.Close(), os.Remove(out))
+	}
+	_, err = f.WriteString(t.Token + "\n")
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("keeping token %s, which cannot be had again: revoke it, and make another: %w", t.ID, err)
+	}
+	var document map[string]json.RawMessage
+	if err := json.Unmarshal(answer.Raw, &document); err != nil {
+		return fmt.Errorf("reading the gateway's answer: %w", err)
+	}
+	delete(document, "token")
+	if answer.Raw, err = json.Marshal(document); err != nil {
+		return fmt.Errorf("printing the answer: %w", err)
+	}
+	return a.show(answer, func() {
+		a.say("token %s (%s, %s) is in %s; ends: %s", t.ID, clean(t.Name), t.Role, out, a.age(t.ExpiresAt))
 	})
 }
 

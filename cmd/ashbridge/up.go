@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -81,6 +82,8 @@ type upProcess struct {
 	isDemo bool
 	demo   *demo
 	gate   net.Listener
+	// publicURL is that of the operator, empty where there is none.
+	publicURL string
 	// nats is the address at which a client in this machine finds NATS.
 	nats string
 	// postgres is nil where another server is used.
@@ -92,7 +95,7 @@ func (u *upProcess) say(format string, args ...any) { _, _ = fmt.Fprintf(u.out, 
 // open starts the servers of this process and opens the parts, in the order in which they need one another.
 func (u *upProcess) open(ctx context.Context) error {
 	if u.isDemo {
-		u.Config.DataDir = filepath.Join(u.Config.DataDir, "demo")
+		u.Config.DataDir = filepath.Join(u.Config.DataDir, config.DemoName)
 	}
 	lock, err := local.LockDir(u.Config.DataDir)
 	if err != nil {
@@ -103,7 +106,7 @@ func (u *upProcess) open(ctx context.Context) error {
 		return err
 	}
 	for _, step := range []func(context.Context) error{
-		u.openPostgres, u.openNATS, u.openSecrets, u.openGate, u.openDemo,
+		u.openPostgres, u.openNATS, u.openSecrets, u.openGate, u.openDemo, u.leaveSettings,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -131,7 +134,7 @@ func (u *upProcess) openPostgres(ctx context.Context) error {
 		})
 		u.postgres = pg
 		url = pg.URL()
-		if err := u.leaveAddress(config.DatabaseURLName, url); err != nil {
+		if err := u.leave(config.DatabaseURLName, url); err != nil {
 			return err
 		}
 	}
@@ -171,14 +174,25 @@ func (u *upProcess) openNATS(ctx context.Context) error {
 	return nil
 }
 
-// leaveAddress keeps the address of a server of this process where commands find it, with its password, as long as it runs.
-func (u *upProcess) leaveAddress(name, address string) error {
+// leaveSettings keeps what commands beside this process need to know of it.
+func (u *upProcess) leaveSettings(context.Context) error {
+	cfg := u.Config
+	cfg.HTTPAddr, cfg.KeysetFile = u.gate.Addr().String(), u.Keys.Path()
+	raw, err := json.Marshal(cfg.Settings(u.publicURL))
+	if err != nil {
+		return fmt.Errorf("keeping the settings: %w", err)
+	}
+	return u.leave(config.SettingsName, string(raw))
+}
+
+// leave keeps what commands beside this process find it by, an address with its password among them, as long as it runs.
+func (u *upProcess) leave(name, content string) error {
 	path := filepath.Join(u.Config.DataDir, name)
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("removing the address of the last run: %w", err)
+		return fmt.Errorf("removing what the last run left: %w", err)
 	}
-	if err := durable.Create(path, []byte(address+"\n")); err != nil {
-		return fmt.Errorf("keeping an address: %w", err)
+	if err := durable.Create(path, []byte(content+"\n")); err != nil {
+		return fmt.Errorf("keeping %s: %w", name, err)
 	}
 	u.closeLater(name, func() error { return os.Remove(path) })
 	return nil
@@ -211,18 +225,18 @@ func (u *upProcess) startNATS(o *bus.Options) error {
 	if o.URL, err = accounts.WithCredentials(server.URL(), natsconf.UserAdmin); err != nil {
 		return err
 	}
-	if err := u.leaveAddress(config.NATSURLName, o.URL); err != nil {
+	if err := u.leave(config.NATSURLName, o.URL); err != nil {
 		return err
 	}
 	file := filepath.Join(u.Config.DataDir, "nats-admin")
-	if err := keepAdminArguments(file, server.URL(), accounts.Passwords[natsconf.UserAdmin]); err != nil {
+	if err := keepAdminVariables(file, server.URL(), accounts.Passwords[natsconf.UserAdmin]); err != nil {
 		return err
 	}
 	u.say("NATS       %s   stream JOBS, subjects jobs.v1.> and connections.v1.>", server.URL())
 	if o.Records {
 		u.say("           %s   stream RECORDS, subjects records.v1.>", server.URL())
 	}
-	u.say("           nats $(cat %s) stream subjects JOBS   job boards: POST /v1/subscribers", file)
+	u.say("           (. %s; nats stream subjects JOBS)   job boards: POST /v1/subscribers", file)
 	return nil
 }
 
@@ -246,12 +260,18 @@ func (u *upProcess) openSecrets(ctx context.Context) error {
 		return err
 	}
 	u.Config.AdminToken = ashby.Secret(token)
-	if isNew {
-		u.say("API token  %s   (shown once; kept in %s)", token, path)
-	} else {
-		u.say("API token  in %s", path)
-	}
+	u.showToken(token, path, isNew)
 	return nil
+}
+
+// showToken shows a new token to a person. An output that is no terminal is kept, as logs of services are, often where
+// others read it.
+func (u *upProcess) showToken(token, path string, isNew bool) {
+	if isNew && isTerminal(u.out) {
+		u.say("API token  %s   (shown once; kept in %s)", token, path)
+		return
+	}
+	u.say("API token  in %s", path)
 }
 
 // loadOrMakeToken reads the token in the file, or makes one that only this user can read.
@@ -279,7 +299,7 @@ func (u *upProcess) openGate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	u.gate = ln
+	u.gate, u.publicURL = ln, u.Config.PublicURL
 	u.closeLater("the public listener", func() error { _ = ln.Close(); return nil }) // closed by the gateway, as a rule
 	if u.Config.PublicURL == "" {
 		u.Config.PublicURL = "http://" + ln.Addr().String()

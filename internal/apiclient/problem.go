@@ -35,7 +35,9 @@ type Problem struct {
 
 	// RetryAfter is how many seconds the gateway asks to wait, as it wrote them; empty where it does not.
 	RetryAfter string `json:"-"`
-	what       string
+	// Raw is the document as the gateway wrote it; nil for an answer that is no problem of its.
+	Raw  json.RawMessage `json:"-"`
+	what string
 }
 
 // Name is the type without what all types of the gateway begin with; empty for an answer that is no problem of its.
@@ -93,6 +95,9 @@ func (c *Client) problem(resp *http.Response, raw []byte) error {
 	var p Problem
 	if json.Unmarshal(raw, &p) != nil || p.Title == "" {
 		p = Problem{}
+	}
+	if p.Name() != "" {
+		p.Raw = raw
 	}
 	p.Status, p.RetryAfter = resp.StatusCode, resp.Header.Get("Retry-After")
 	p.what = resp.Request.Method + " " + c.base + resp.Request.URL.Path

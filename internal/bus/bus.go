@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -85,7 +86,9 @@ type Bus struct {
 	link   *link
 	closed chan struct{}
 	stop   context.CancelFunc
-	wg     sync.WaitGroup
+	// mayNotRead says that the server refused to let this user read JOBS.
+	mayNotRead atomic.Bool
+	wg         sync.WaitGroup
 
 	ensure sync.Mutex // one EnsureStreams at a time
 	spill  spillReader
@@ -145,6 +148,9 @@ func (b *Bus) natsOptions() []nats.Option {
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			b.log.Warn("NATS reported an error", "error", err)
+			if refusesReading(err) {
+				b.mayNotRead.Store(true)
+			}
 		}),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/bebitcoiner/ashbridge/schema/events"
@@ -58,7 +60,7 @@ type Message struct {
 
 // Follow hands over messages in the order of the stream until ctx ends, and returns nil then. It waits for a server that is
 // away, and begins anew with a stream that is another one or lost its end. It leaves nothing behind at the server. An error
-// is returned only for options that make no sense.
+// is returned only for options that make no sense, and ErrDenied for a user that may not read the stream.
 func (b *Bus) Follow(ctx context.Context, o FollowOptions, handle func(Message)) error {
 	subjects, err := o.subjects()
 	if err != nil {
@@ -72,12 +74,25 @@ func (b *Bus) Follow(ctx context.Context, o FollowOptions, handle func(Message))
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // whoever ended it knows
 		}
+		if b.mayNotRead.Load() {
+			return fmt.Errorf("reading %s: %w", StreamJobs, ErrDenied)
+		}
 		if o.OnBroken != nil {
 			o.OnBroken(err)
 		}
 		waitFor(ctx, changed, wait.Next())
 	}
 	return nil
+}
+
+// refusesReading says whether the server refused what reading JOBS takes. It names the subject between quotes.
+func refusesReading(err error) bool {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		return false
+	}
+	text := err.Error()
+	return strings.Contains(text, `"$JS.API.STREAM.INFO.`+StreamJobs+`"`) || strings.Contains(text, `"$JS.API.CONSUMER.CREATE.`+StreamJobs+`.`) ||
+		strings.Contains(text, `"$JS.API.CONSUMER.MSG.NEXT.`+StreamJobs+`.`)
 }
 
 type follower struct {

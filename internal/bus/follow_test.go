@@ -11,6 +11,7 @@ import (
 
 	"github.com/bebitcoiner/ashbridge/internal/bus"
 	"github.com/bebitcoiner/ashbridge/internal/bus/bustest"
+	natsconf "github.com/bebitcoiner/ashbridge/ops/nats"
 )
 
 // followed collects what a follower hands over.
@@ -104,6 +105,19 @@ func TestFollowRefusesWhatIsNoToken(t *testing.T) {
 		if err := b.Follow(t.Context(), o, nil); !errors.Is(err, bus.ErrNoSubject) {
 			t.Errorf("%+v: %v", o, err)
 		}
+	}
+}
+
+// TestFollowEndsForAUserThatMayNotRead: waiting would not help it.
+func TestFollowEndsForAUserThatMayNotRead(t *testing.T) {
+	t.Parallel()
+	g := bustest.StartGuarded(t)
+	bustest.Ready(t, bustest.ConnectOptions(t, bus.Options{URL: g.As(natsconf.UserAdmin)}))
+	b := bustest.ConnectOptions(t, bus.Options{URL: g.As(natsconf.UserSyncer), Reader: true})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := b.Follow(ctx, bus.FollowOptions{}, nil); !errors.Is(err, bus.ErrDenied) {
+		t.Errorf("the end: %v", err)
 	}
 }
 

@@ -62,7 +62,7 @@ func (c Config) Bearer() ashby.Secret {
 // ownToken names the file in which `ashbridge up` on this machine keeps its token, as the rest of a sentence; empty where
 // there is none. It is not read unasked: who listens at the address now need not be who made it.
 func (c Config) ownToken() string {
-	for _, dir := range []string{c.DataDir, filepath.Join(c.DataDir, "demo")} {
+	for _, dir := range []string{c.DataDir, filepath.Join(c.DataDir, DemoName)} {
 		file := filepath.Join(dir, "admin-token")
 		if _, err := os.Stat(file); err == nil {
 			return ", and that of `ashbridge up` is in " + file

@@ -63,7 +63,19 @@ type Config struct {
 
 	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 	LogFormat string     `env:"LOG_FORMAT" envDefault:"text" help:"text or json"`
+
+	// Warnings are not set: they say where secrets can be read by others. The command tells of them.
+	Warnings []Exposure
 }
+
+// Exposure is a secret that others on this machine can read.
+type Exposure struct {
+	// Found says how, and Do what to do about it.
+	Found, Do string
+}
+
+// String is both in a line.
+func (e Exposure) String() string { return e.Found + ": " + e.Do }
 
 // Needs says which settings without a default a service cannot do without.
 type Needs uint

@@ -92,6 +92,7 @@ func (in *input) parse(needs Needs) Config {
 	cfg, err := env.ParseAsWithOptions[Config](env.Options{Prefix: Prefix, Environment: in.values})
 	in.translate(err)
 	cfg.DataDir = cmp.Or(cfg.DataDir, in.defaultDataDir)
+	cfg.Warnings = in.exposed
 	cfg.judge(in)
 	cfg.judgeNeeds(in, needs)
 	return cfg
@@ -109,6 +110,9 @@ type setting struct {
 func settings() []setting {
 	var all []setting
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		if f.Tag.Get("env") == "" {
+			continue // no setting
+		}
 		secret := f.Type == reflect.TypeFor[ashby.Secret]()
 		all = append(all, setting{
 			field: f.Name, key: f.Tag.Get("env"), def: f.Tag.Get("envDefault"), help: f.Tag.Get("help"),
@@ -136,7 +140,11 @@ type input struct {
 	failed map[string]bool   // keys of settings whose value could not be read
 	faults []string
 
+	exposed []Exposure
+
 	defaultDataDir string
+	// stopped is the folder of an `up` that does not run; empty where there is none, or it runs.
+	stopped string
 }
 
 // newInput merges variables and flags, and finds variables that nobody knows.
@@ -168,6 +176,7 @@ func newInput(environ map[string]string, flags *pflag.FlagSet) *input {
 	for _, s := range settings() {
 		in.applyFlag(flags, s)
 	}
+	in.lookAtFlags(flags)
 	return in
 }
 
@@ -203,34 +212,73 @@ func (in *input) resolveFiles() {
 			continue
 		}
 		in.names[plain] = in.names[file]
-		value, err := readSetting(path)
+		value, isOpen, err := readSetting(path)
 		if err != nil {
 			in.fault("%s: %v", in.names[file], err)
 			in.failed[s.key] = true
 			continue
 		}
 		in.values[plain] = value
+		if isOpen && holdsSecret(s, value) {
+			in.exposeFile(in.names[file], path)
+		}
+	}
+	const creds = Prefix + "NATS_CREDS_FILE"
+	if info, err := os.Stat(in.values[creds]); err == nil && isOpenToOthers(info) {
+		in.exposeFile(in.names[creds], in.values[creds])
 	}
 }
 
-// readSetting is a small file's content without the newline that editors put at its end.
-func readSetting(path string) (string, error) {
+// exposeFile notes that others may read a file with a secret.
+func (in *input) exposeFile(name, path string) {
+	in.exposed = append(in.exposed, Exposure{
+		Found: fmt.Sprintf("%s: other users of this machine may read %s, which holds a secret", name, path),
+		Do:    "chmod 600 " + path,
+	})
+}
+
+func isOpenToOthers(info os.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }
+
+// holdsSecret says whether a setting's value is one that others must not see.
+func holdsSecret(s setting, value string) bool {
+	if s.key == "DATABASE_URL" { // one address, also where it names several hosts
+		value = strings.ReplaceAll(value, ",", "-")
+	}
+	return s.secret || s.kind == reflect.TypeFor[URL]() && URL(value).String() != value
+}
+
+// lookAtFlags notes secrets that were given on the command line.
+func (in *input) lookAtFlags(flags *pflag.FlagSet) {
+	for _, s := range settings() {
+		f := flags.Lookup(s.flag())
+		if f != nil && f.Changed && s.file && IsSetting(f) && holdsSecret(s, f.Value.String()) {
+			in.exposed = append(in.exposed, Exposure{
+				Found: "--" + s.flag() + " has a password in it, and every user of this machine can read command lines",
+				Do:    "put it into a file that only you may read, and use --" + s.flag() + "-file or " + Prefix + s.key + "_FILE",
+			})
+		}
+	}
+}
+
+// readSetting is a small file's content without the newline that editors put at its end, and whether others than its owner
+// may read it.
+func readSetting(path string) (value string, isOpen bool, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxSecretFile {
-		return "", fmt.Errorf("%s is not a file of at most %d bytes", path, maxSecretFile)
+		return "", false, fmt.Errorf("%s is not a file of at most %d bytes", path, maxSecretFile)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	value := strings.TrimRight(string(data), "\r\n")
+	value = strings.TrimRight(string(data), "\r\n")
 	if value == "" {
-		return "", fmt.Errorf("%s is empty", path)
+		return "", false, fmt.Errorf("%s is empty", path)
 	}
-	return value, nil
+	return value, isOpenToOthers(info), nil
 }
 
 // fault notes something that is wrong.

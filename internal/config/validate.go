@@ -69,6 +69,9 @@ func (c *Config) judge(in *input) {
 func (c *Config) judgeNeeds(in *input, needs Needs) {
 	need := func(bit Needs, given bool, key, advice string) {
 		if needs&bit != 0 && !given {
+			if in.stopped != "" && bit&(NeedDatabaseURL|NeedNATSURL) != 0 {
+				advice = "`ashbridge up` of " + in.stopped + " is not running: start it, or " + advice
+			}
 			in.judge(key, "is not set: "+advice)
 		}
 	}

@@ -38,8 +38,8 @@ func (d *doctor) database(ctx context.Context, keys *seal.Keyset) []Finding {
 		StatementTimeout: 3 * time.Second, IOTimeout: 4 * time.Second, AllowUnsafeDurability: true, Logger: d.Logger,
 	})
 	if err != nil {
-		return []Finding{failed(check, sentence(err), "see that the server runs and is reached from here, and that user, password, database and sslmode "+
-			"of ASHBRIDGE_DATABASE_URL are right")}
+		return []Finding{failed(check, sentence(err), d.unreached(d.EmbeddedDatabase, "see that the server runs and is reached from here, and that user, password, database and "+
+			"sslmode of ASHBRIDGE_DATABASE_URL are right"))}
 	}
 	defer func() { _ = db.Close() }()
 	seen, err := db.Inspect(asking)

@@ -53,6 +53,8 @@ type Options struct {
 	Version, Actor string
 	// EmbeddedNATS says that the NATS is that of `ashbridge up`.
 	EmbeddedNATS bool
+	// EmbeddedDatabase says that the database is that of `ashbridge up`.
+	EmbeddedDatabase bool
 	// Monitor is the address of NATS's monitoring, as http://host:8222; where empty, it is looked for at NATS's own host.
 	Monitor string
 	// Connection, by its id or employer_ref, is looked at too, if it is not empty.
@@ -112,12 +114,23 @@ func warning(check, found, do string) Finding {
 	return Finding{Check: check, Outcome: Warning, Found: found, Do: do}
 }
 
+// unreached is what to do about a server that is not reached; one of `ashbridge up` runs while that does.
+func (d *doctor) unreached(isOfUp bool, do string) string {
+	if isOfUp {
+		return "start `ashbridge up` of " + d.Config.DataDir + " again: it left its addresses there, and does not run or hangs"
+	}
+	return do
+}
+
 func (d *doctor) configuration(context.Context) []Finding {
 	const check = "configuration"
-	if len(d.Faults) == 0 {
-		return []Finding{ok(check, "every setting can be read")}
-	}
 	var all []Finding
+	if len(d.Faults) == 0 {
+		all = append(all, ok(check, "every setting can be read"))
+	}
+	for _, w := range d.Config.Warnings {
+		all = append(all, warning(check+": secrets", w.Found, w.Do))
+	}
 	for _, fault := range d.Faults {
 		all = append(all, failed(check, fault, "set it as docs/configuration.md says; `ashbridge doctor --help` lists every setting"))
 	}

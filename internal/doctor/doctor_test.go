@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,11 +46,15 @@ func TestEachFaultIsFoundWithAdvice(t *testing.T) {
 		spoil func(o *doctor.Options)
 		wants []want
 	}{
-		"sound":                  {},
-		"by the employer's name": {func(o *doctor.Options) { o.Connection = "acme" }, nil},
+		"sound":                       {},
+		"by the employer's name":      {func(o *doctor.Options) { o.Connection = "acme" }, nil},
+		"monitoring without a scheme": {func(o *doctor.Options) { o.Monitor = strings.TrimPrefix(o.Monitor, "http://") }, nil},
 		"configuration": {func(o *doctor.Options) { o.Faults = config.Faults{"a is wrong", "b is wrong"} }, []want{
 			{"configuration", failed, "a is wrong"}, {"configuration", failed, "docs/configuration.md"},
 		}},
+		"open secret": {func(o *doctor.Options) {
+			o.Config.Warnings = []config.Exposure{{Found: "the file is open", Do: "chmod 600"}}
+		}, []want{{"configuration: secrets", warning, "chmod 600"}}},
 		"no keyset": {func(o *doctor.Options) { o.Config.KeysetFile = "/nowhere" }, []want{
 			{"keyset", failed, "from a backup"}, {"keyset: stored secrets", skipped, "no keyset"}, {"connection: key", skipped, "no keyset"},
 		}},
@@ -62,6 +67,9 @@ func TestEachFaultIsFoundWithAdvice(t *testing.T) {
 		"database away": {func(o *doctor.Options) {
 			o.Config.DatabaseURL = config.URL("postgres://u:canary@" + closed + "/a?sslmode=disable")
 		}, []want{{"database", failed, "the server runs"}}},
+		"up was killed": {func(o *doctor.Options) {
+			o.Config.DatabaseURL, o.EmbeddedDatabase, o.Config.DataDir = config.URL("postgres://u:canary@"+closed+"/a?sslmode=disable"), true, "/data"
+		}, []want{{"database", failed, "start `ashbridge up` of /data"}}},
 		"database hangs": {func(o *doctor.Options) {
 			o.Config.DatabaseURL = config.URL("postgres://u:canary@" + silent(t) + "/a?sslmode=disable")
 		}, []want{{"database", failed, "the server runs"}}},

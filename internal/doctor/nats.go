@@ -41,7 +41,7 @@ func (d *doctor) nats(ctx context.Context) []Finding {
 	}
 	seen, err := bus.Inspect(ctx, d.busOptions())
 	if err != nil {
-		return []Finding{failed(check, sentence(err), "see that the server runs, is reached from here, and knows the user and password of ASHBRIDGE_NATS_URL")}
+		return []Finding{failed(check, sentence(err), d.unreached(d.EmbeddedNATS, "see that the server runs, is reached from here, and knows the user and password of ASHBRIDGE_NATS_URL"))}
 	}
 	all := []Finding{ok(check, "nats-server %s, answers in %s", seen.Version, span(seen.RTT))}
 	switch {
@@ -184,6 +184,9 @@ func (d *doctor) durability(ctx context.Context) []Finding {
 	monitor := d.Monitor
 	if monitor == "" {
 		monitor = monitorOf(d.Config.NATSURL.Reveal())
+	}
+	if !strings.Contains(monitor, "://") {
+		monitor = "http://" + monitor
 	}
 	var vars struct {
 		JetStream struct {

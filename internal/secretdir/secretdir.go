@@ -73,6 +73,11 @@ type File struct {
 	Note string `json:"note,omitempty"`
 }
 
+// WrongOption says what is wrong with an option: nothing was made.
+type WrongOption string
+
+func (w WrongOption) Error() string { return string(w) }
+
 // Make makes what is missing. It ends at the first file that it cannot make or read; what was made until then stays.
 func Make(o Options) ([]File, error) {
 	if err := o.judge(); err != nil {
@@ -92,15 +97,15 @@ func Make(o Options) ([]File, error) {
 
 func (o *Options) judge() error {
 	if o.Mode&^0o777 != 0 || o.Mode != 0 && (o.Mode&0o400 == 0 || o.Mode&0o133 != 0) {
-		return fmt.Errorf("mode %04o: its owner must be able to read a secret, and nobody else to write it", o.Mode)
+		return WrongOption(fmt.Sprintf("mode %04o: its owner must be able to read a secret, and nobody else to write it", o.Mode))
 	}
 	for _, host := range append([]string{o.PostgresHost}, o.NATSHosts...) {
 		if host == "" || strings.ContainsAny(host, "/@?# ") {
-			return fmt.Errorf("host %q: name it as host or host:port", host)
+			return WrongOption(fmt.Sprintf("host %q: name it as host or host:port", host))
 		}
 	}
 	if len(o.NATSHosts) == 0 {
-		return errors.New("no host of NATS is named")
+		return WrongOption("no host of NATS is named")
 	}
 	if o.SSLMode == "" {
 		o.SSLMode = "verify-full"
