@@ -18,7 +18,7 @@ func TestHolds(t *testing.T) {
 		"GET /v1/holds":              {page("holds", hold), page("holds")},
 		"POST /v1/holds/h-1/approve": {{200, hold}}, "POST /v1/holds/h-1/reject": {{409, problemJSON("hold-ended", "Hold ended", 409)}},
 	})
-	command(t, api.url, "", "holds", "list", "--connection", acmeID, "--ended").want(t, exitDone, "VANISHED", id, "- h-1: ", "holds approve h-1` lets")
+	command(t, api.url, "", "holds", "list", "--connection", acmeID, "--ended").want(t, exitDone, "VANISHED", id, "- h-1: ", "  rejected by environment ", ": We ask the employer.", "holds approve h-1` lets")
 	command(t, api.url, "", "holds", "list", "--ended").want(t, exitDone, "none ended")
 	command(t, api.url, "", "holds", "approve", id, "--note", "they moved").want(t, exitDone, "hold h-1 of")
 	command(t, api.url, "", "holds", "reject", id).want(t, exitNotNow, "Hold ended (409)")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -67,6 +68,13 @@ func (a *asker) explainHolds(holds []apiclient.Hold) {
 	open := ""
 	for _, h := range holds {
 		a.say("- %s: %s", h.ID, clean(strings.TrimSuffix(h.Reason, ".")+". "+h.Next))
+		for _, d := range h.DecisionsMade {
+			line := fmt.Sprintf("  %s by %s %s", d.Decision, cmp.Or(d.DecidedBy, "somebody"), a.age(&d.DecidedAt))
+			if d.Note != "" {
+				line += ": " + d.Note
+			}
+			a.say("%s", clean(line))
+		}
 		if h.State == "open" {
 			open = h.ID
 		}

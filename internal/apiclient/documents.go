@@ -120,6 +120,13 @@ type Hold struct {
 	WaitingSince time.Time `json:"waiting_since"`
 	Outcome      string    `json:"outcome"`
 	Next         string    `json:"next"`
+	// DecisionsMade are all decisions, the first one first.
+	DecisionsMade []struct {
+		Decision  string    `json:"decision"`
+		Note      string    `json:"note"`
+		DecidedBy string    `json:"decided_by"`
+		DecidedAt time.Time `json:"decided_at"`
+	} `json:"decisions_made"`
 }
 
 // Token is an API token.
