@@ -19,9 +19,6 @@ const (
 	// tokenStale is how old one may be that is used because the store does not answer. Nothing can be changed then, and
 	// little be read.
 	tokenStale = 5 * time.Minute
-	// tokenRest is how long the store is left alone after it failed.
-	tokenRest   = 3 * time.Second
-	tokenLookup = 2 * time.Second
 	// listFresh is how long a list of the hashes that there are is used.
 	listFresh = time.Second
 	// usedEvery is how often it is noted that a token is used.
@@ -33,25 +30,16 @@ const (
 // errNotListed: the token is not among those of use.
 var errNotListed = errors.New("not among the tokens of use")
 
-// readToken is a token and when the store was asked for it.
-type readToken struct {
-	mirror.APIToken
-	readAt time.Time
-}
-
 // keyring finds tokens by their hash. It holds those of which the store said that they exist, revoked ones too.
 type keyring struct {
+	recall *recall[mirror.APIToken]
 	lookup func(ctx context.Context, hash []byte) (mirror.APIToken, error)
 	list   func(ctx context.Context) ([][]byte, error)
 	note   func(ctx context.Context, id string) error
-	now    func() time.Time
 	log    *slog.Logger
 	queue  chan string
 
-	mu        sync.Mutex
-	known     map[[sha256.Size]byte]readToken
-	unknown   absences
-	restUntil time.Time
+	mu sync.Mutex
 	// revoked are those that were revoked through this process: at once, whatever a lookup under way brings. noted is when
 	// the use of a token was last noted.
 	revoked map[string]time.Time
@@ -65,9 +53,9 @@ type keyring struct {
 
 func newKeyring(o Options) *keyring {
 	return &keyring{
-		lookup: o.Tokens.TokenOf, list: o.Tokens.TokenHashes, note: o.Tokens.TokenUsed, now: o.Now, log: o.Logger, queue: make(chan string, usedQueue),
-		known: make(map[[sha256.Size]byte]readToken), unknown: absences{}, revoked: make(map[string]time.Time),
-		noted: make(map[string]time.Time),
+		recall: newRecall[mirror.APIToken](tokenFresh, tokenStale, o.Now),
+		lookup: o.Tokens.TokenOf, list: o.Tokens.TokenHashes, note: o.Tokens.TokenUsed, log: o.Logger, queue: make(chan string, usedQueue),
+		revoked: make(map[string]time.Time), noted: make(map[string]time.Time),
 	}
 }
 
@@ -76,40 +64,25 @@ func newKeyring(o Options) *keyring {
 // listFresh: errNotListed. However many wrong ones come, a right one is found then, and the store has little to do.
 // mirror.ErrNotFound if the store said that there is no such token; any other error means that it is not known.
 func (k *keyring) find(ctx context.Context, hash [sha256.Size]byte, limited bool) (mirror.APIToken, error) {
-	now := k.now()
-	k.mu.Lock()
-	cached, isCached := k.known[hash]
-	isUnknown := k.unknown.has(string(hash[:]), now)
-	resting := now.Before(k.restUntil)
-	k.mu.Unlock()
-	switch {
-	case isCached && now.Sub(cached.readAt) < tokenFresh:
-		return k.asRevoked(cached.APIToken), nil
-	case isUnknown:
-		return mirror.APIToken{}, mirror.ErrNotFound
-	case !isCached && limited:
-		if err := k.isListed(ctx, hash); err != nil {
-			return mirror.APIToken{}, err
+	var may func() error
+	if limited {
+		may = func() error { return k.isListed(ctx, hash) }
+	}
+	t, err := k.recall.find(ctx, string(hash[:]), may, func(ctx context.Context) (mirror.APIToken, error) {
+		t, err := k.lookup(ctx, hash[:])
+		if err != nil && !errors.Is(err, mirror.ErrNotFound) {
+			err = fmt.Errorf("looking up a token: %w", err)
 		}
-	}
-	err := errStoreResting
-	if !resting {
-		var fresh mirror.APIToken
-		if fresh, err = k.fresh(ctx, hash, now); err == nil || errors.Is(err, mirror.ErrNotFound) {
-			return k.asRevoked(fresh), err
-		}
-	}
-	if isCached && now.Sub(cached.readAt) < tokenStale {
-		return k.asRevoked(cached.APIToken), nil
-	}
-	return mirror.APIToken{}, err
+		return t, err
+	})
+	return k.asRevoked(t), err
 }
 
 // isListed is errNotListed for a token that is not of use, any other error where that is not known.
 func (k *keyring) isListed(ctx context.Context, hash [sha256.Size]byte) error {
 	k.listing.Lock()
 	defer k.listing.Unlock()
-	now := k.now()
+	now := k.recall.now()
 	if k.listed == nil || now.Sub(k.listedAt) >= listFresh {
 		if err := k.readList(ctx, now); err != nil {
 			return err
@@ -123,21 +96,14 @@ func (k *keyring) isListed(ctx context.Context, hash [sha256.Size]byte) error {
 
 // readList reads the hashes of the tokens of use; listing is held.
 func (k *keyring) readList(ctx context.Context, now time.Time) error {
-	k.mu.Lock()
-	resting := now.Before(k.restUntil)
-	k.mu.Unlock()
-	if resting {
+	if k.recall.isResting(now) {
 		return errStoreResting
 	}
-	bounded, cancel := context.WithTimeout(ctx, tokenLookup)
+	bounded, cancel := context.WithTimeout(ctx, recallLookup)
 	defer cancel()
 	hashes, err := k.list(bounded)
 	if err != nil {
-		if ctx.Err() == nil {
-			k.mu.Lock()
-			k.restUntil = now.Add(tokenRest)
-			k.mu.Unlock()
-		}
+		k.recall.failed(ctx, now)
 		return fmt.Errorf("listing the tokens of use: %w", err)
 	}
 	k.listed, k.listedAt = make(map[[sha256.Size]byte]struct{}, len(hashes)), now
@@ -147,30 +113,6 @@ func (k *keyring) readList(ctx context.Context, now time.Time) error {
 		}
 	}
 	return nil
-}
-
-// fresh asks the store, and remembers the answer.
-func (k *keyring) fresh(ctx context.Context, hash [sha256.Size]byte, asked time.Time) (mirror.APIToken, error) {
-	bounded, cancel := context.WithTimeout(ctx, tokenLookup)
-	defer cancel()
-	t, err := k.lookup(bounded, hash[:])
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	switch {
-	case errors.Is(err, mirror.ErrNotFound):
-		delete(k.known, hash)
-		k.unknown.add(string(hash[:]), asked)
-		return mirror.APIToken{}, mirror.ErrNotFound
-	case err != nil:
-		if ctx.Err() == nil { // else it is the request that ended
-			k.restUntil = asked.Add(tokenRest)
-		}
-		return mirror.APIToken{}, fmt.Errorf("looking up a token: %w", err)
-	}
-	if old, ok := k.known[hash]; !ok || !old.readAt.After(asked) { // a slow answer must not hide a later one
-		k.known[hash] = readToken{t, asked}
-	}
-	return t, nil
 }
 
 // revoke makes a token of no use here from now on.
@@ -192,7 +134,7 @@ func (k *keyring) asRevoked(t mirror.APIToken) mirror.APIToken {
 
 // used has it noted, beside the request, that a token is used.
 func (k *keyring) used(id string) {
-	now := k.now()
+	now := k.recall.now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if last, ok := k.noted[id]; ok && now.Sub(last) < usedEvery {

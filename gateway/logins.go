@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
@@ -19,9 +18,6 @@ const (
 	loginFresh = 10 * time.Second
 	// loginStale is how old one may be that is used because the store does not answer.
 	loginStale = time.Hour
-	// loginRest is how long the store is left alone after it failed.
-	loginRest   = 3 * time.Second
-	loginLookup = 2 * time.Second
 )
 
 // loginOutcome is what became of a login.
@@ -36,34 +32,22 @@ const (
 
 var loginOutcomes = []loginOutcome{loginAdmitted, loginStranger, loginWrong, loginUnsure}
 
-// errStoreResting: the store failed a moment ago.
-var errStoreResting = fmt.Errorf("the store failed a moment ago: %w", mirror.ErrUnavailable)
-
-// credential is what a user's password is compared with.
-type credential struct {
-	hash   [sha256.Size]byte
-	readAt time.Time
-}
-
 // logins judges who may log in at NATS as a job board. It refuses nobody but on the store's word.
 type logins struct {
 	lookup  func(ctx context.Context, id string, generation int) ([]byte, error)
-	now     func() time.Time
 	log     *slog.Logger
 	metrics *metrics
 
-	mu        sync.Mutex
-	known     map[string]credential
-	unknown   absences
-	restUntil time.Time
-	lines     *sparing
+	// recall has the SHA-256 of passwords, by user.
+	*recall[[]byte]
+	lines *sparing
 }
 
 func newLogins(
 	lookup func(context.Context, string, int) ([]byte, error), now func() time.Time, log *slog.Logger, m *metrics,
 ) *logins {
 	return &logins{
-		lookup: lookup, now: now, log: log, metrics: m, known: make(map[string]credential), unknown: absences{},
+		lookup: lookup, log: log, metrics: m, recall: newRecall[[]byte](loginFresh, loginStale, now),
 		lines: newSparing(now),
 	}
 }
@@ -71,7 +55,7 @@ func newLogins(
 // admit returns nil for who may come in, mirror.ErrDenied for who may not, and any other error where it cannot tell.
 func (l *logins) admit(ctx context.Context, a mirror.Login) error {
 	given := sha256.Sum256([]byte(a.Password))
-	cred, err := l.find(ctx, a.User)
+	hash, err := l.hashOf(ctx, a.User)
 	switch {
 	case errors.Is(err, mirror.ErrNotFound):
 		l.refused(ctx, a, loginStranger)
@@ -80,7 +64,7 @@ func (l *logins) admit(ctx context.Context, a mirror.Login) error {
 		l.metrics.logins[loginUnsure].Inc()
 		l.tell(ctx, "a job board's login could not be judged", "user", clip(a.User), "host", a.Host, "error", err)
 		return err
-	case subtle.ConstantTimeCompare(given[:], cred.hash[:]) != 1:
+	case subtle.ConstantTimeCompare(given[:], hash) != 1:
 		l.refused(ctx, a, loginWrong)
 		return mirror.ErrDenied
 	}
@@ -100,69 +84,22 @@ func (l *logins) tell(ctx context.Context, what string, attrs ...any) {
 	}
 }
 
-// find returns what a user's password is compared with, from memory if it is fresh enough or the store does not answer.
-// mirror.ErrNotFound if the store said that there is no such user; any other error means that it is not known.
-func (l *logins) find(ctx context.Context, user string) (credential, error) {
+// hashOf returns what a user's password is compared with. mirror.ErrNotFound if the store said that there is no such user;
+// any other error means that it is not known.
+func (l *logins) hashOf(ctx context.Context, user string) ([]byte, error) {
 	id, generation, ok := mirror.ParseSubscriberUser(user)
 	if !ok {
-		return credential{}, mirror.ErrNotFound
+		return nil, mirror.ErrNotFound
 	}
-	now := l.now()
-	l.mu.Lock()
-	cached, isCached := l.known[user]
-	isUnknown := l.unknown.has(user, now)
-	resting := now.Before(l.restUntil)
-	l.mu.Unlock()
-	switch {
-	case isCached && now.Sub(cached.readAt) < loginFresh:
-		return cached, nil
-	case isUnknown:
-		return credential{}, mirror.ErrNotFound
-	}
-	err := errStoreResting
-	if !resting {
-		var fresh credential
-		if fresh, err = l.fresh(ctx, user, id, generation, now); err == nil || errors.Is(err, mirror.ErrNotFound) {
-			return fresh, err
+	hash, err := l.find(ctx, user, nil, func(ctx context.Context) ([]byte, error) {
+		hash, err := l.lookup(ctx, id, generation)
+		if err != nil && !errors.Is(err, mirror.ErrNotFound) {
+			err = fmt.Errorf("looking up a job board's password: %w", err)
 		}
+		return hash, err
+	})
+	if err == nil && len(hash) != sha256.Size {
+		err = fmt.Errorf("stored password of %s has %d bytes", user, len(hash))
 	}
-	if isCached && now.Sub(cached.readAt) < loginStale {
-		return cached, nil
-	}
-	return credential{}, err
-}
-
-// fresh asks the store, and remembers the answer.
-func (l *logins) fresh(ctx context.Context, user, id string, generation int, asked time.Time) (credential, error) {
-	ctx, cancel := context.WithTimeout(ctx, loginLookup)
-	defer cancel()
-	hash, err := l.lookup(ctx, id, generation)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case errors.Is(err, mirror.ErrNotFound):
-		delete(l.known, user)
-		l.unknown.add(user, asked)
-		return credential{}, mirror.ErrNotFound
-	case err != nil:
-		l.restUntil = asked.Add(loginRest)
-		return credential{}, fmt.Errorf("looking up a job board's password: %w", err)
-	case len(hash) != sha256.Size:
-		return credential{}, fmt.Errorf("stored password of %s has %d bytes", user, len(hash))
-	}
-	cred := credential{hash: [sha256.Size]byte(hash), readAt: asked}
-	if old, ok := l.known[user]; !ok || !old.readAt.After(asked) { // a slow answer must not hide a later one
-		l.known[user] = cred
-	}
-	delete(l.unknown, user)
-	return cred, nil
-}
-
-// forget makes the next login of a user ask the store, and have no other answer than the store's, after a change that was
-// made through this process.
-func (l *logins) forget(user string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.known, user)
-	delete(l.unknown, user)
+	return hash, err
 }

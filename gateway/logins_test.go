@@ -113,7 +113,7 @@ func TestLoginsAreRememberedForAWhile(t *testing.T) {
 	b.clock.add(loginFresh)
 	admitted(true, 1, "stale, the store is asked")
 	admitted(true, 0, "stale, the store rests")
-	b.clock.add(loginRest)
+	b.clock.add(recallRest)
 	admitted(true, 1, "stale, the store is asked again")
 	b.clock.add(loginStale)
 	admitted(false, 1, "too stale")
@@ -122,7 +122,7 @@ func TestLoginsAreRememberedForAWhile(t *testing.T) {
 	}
 	revoke(&now)
 	b.boards.set(func() { b.boards.storeDown = nil })
-	b.clock.add(loginRest)
+	b.clock.add(recallRest)
 	admitted(false, 1, "revoked meanwhile")
 	b.boards.set(func() { b.boards.storeDown = mirror.ErrUnavailable })
 	b.clock.add(unknownFresh)

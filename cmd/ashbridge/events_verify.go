@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/bebitcoiner/ashbridge/internal/app"
 	"github.com/bebitcoiner/ashbridge/internal/config"
 	"github.com/bebitcoiner/ashbridge/internal/postgres"
 	"github.com/bebitcoiner/ashbridge/internal/verify"
@@ -47,16 +46,13 @@ func runEventsVerify(cmd *cobra.Command, asJSON bool) (err error) {
 	if err != nil {
 		return err
 	}
-	db, err := app.OpenDatabase(ctx, postgres.Options{
+	db, err := openTables(ctx, postgres.Options{
 		URL: cfg.DatabaseURL.Reveal(), ApplicationName: "ashbridge events verify", Logger: log,
-	}, connectPatience)
+	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.CheckSchema(ctx); err != nil {
-		return err
-	}
 	b, err := openReader(ctx, cfg, log, "events verify")
 	if err != nil {
 		return err

@@ -14,7 +14,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"github.com/bebitcoiner/ashbridge/internal/app"
 	"github.com/bebitcoiner/ashbridge/internal/config"
 	"github.com/bebitcoiner/ashbridge/internal/mirror"
 	"github.com/bebitcoiner/ashbridge/internal/postgres"
@@ -73,16 +72,13 @@ func runKeysRotate(cmd *cobra.Command, o rotateOptions) (err error) {
 	if o.inPlace {
 		keys.WriteInPlace()
 	}
-	db, err := app.OpenDatabase(ctx, postgres.Options{
+	db, err := openTables(ctx, postgres.Options{
 		URL: cfg.DatabaseURL.Reveal(), ApplicationName: "ashbridge keys rotate", Logger: log,
-	}, connectPatience)
+	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.CheckSchema(ctx); err != nil {
-		return err
-	}
 	r, err := rotation.New(rotation.Options{
 		Keys: keys, Store: db.Keyset(), Leases: db.Notifier(), Owner: "keys rotate/" + uuid.NewString(), Wait: o.wait,
 		Say: func(sentence string) { _, _ = fmt.Fprintln(cmd.ErrOrStderr(), sentence) },

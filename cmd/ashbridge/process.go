@@ -110,22 +110,31 @@ func (p *process) open(ctx context.Context, service string) error {
 		}
 		p.Keys = keys
 	}
-	db, err := app.OpenDatabase(ctx, postgres.Options{
+	db, err := openTables(ctx, postgres.Options{
 		URL: p.Config.DatabaseURL.Reveal(), ApplicationName: "ashbridge " + service,
 		MaxConns: p.Config.DatabaseMaxConns, RecordEvents: p.Config.RecordEvents, Logger: p.Log,
-	}, connectPatience)
+	})
 	if err != nil {
 		return err
 	}
 	p.DB = db
 	p.closeLater("the database", db.Close)
-	if err := db.CheckSchema(ctx); err != nil {
-		return err
-	}
 	return p.openBus(ctx, bus.Options{
 		URL: p.Config.NATSURL.Reveal(), Name: "ashbridge " + service, Service: service,
 		CredentialsFile: p.Config.NATSCredsFile, Replicas: p.Config.NATSReplicas, Records: p.Config.RecordEvents, Logger: p.Log,
 	})
+}
+
+// openTables opens a database whose tables this program can work with. The caller closes it.
+func openTables(ctx context.Context, o postgres.Options) (*postgres.DB, error) {
+	db, err := app.OpenDatabase(ctx, o, connectPatience)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.CheckSchema(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
 }
 
 // holdKeys says which keys this process has, before it seals or opens anything.

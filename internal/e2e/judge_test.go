@@ -117,6 +117,31 @@ func agree(ctx context.Context, db *sql.DB, natsURL, connection string, org *ash
 	return verdict(faultsOfStream(connection, rows, folded(ms)))
 }
 
+// judge waits until all webhooks are delivered and agreed holds, and holds the log, the stream, the answers to webhooks and the
+// reads that followed them to the promises; more finds faults of the test's own. It returns the stream's messages and how many
+// webhooks were judged.
+func (p *processes) judge(db *sql.DB, agreed func() error, more ...func() []string) (ms []message, judged int) {
+	t := p.t
+	t.Helper()
+	if err := p.sim.WaitDelivered(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "Ashby, Postgres and the stream agree", agreed, p.logs.tail)
+	ms, err := orderly(t.Context(), db, p.natsURL)
+	if err != nil {
+		t.Error(err)
+	}
+	judged, faults := faultsOfRefresh(p.sim.Deliveries(), p.sim.Requests())
+	faults = append(faults, faultsOfAnswers(p.sim.Deliveries())...)
+	for _, find := range more {
+		faults = append(faults, find()...)
+	}
+	if err := verdict(faults); err != nil {
+		t.Error(err)
+	}
+	return ms, judged
+}
+
 // orderly checks P3 over the whole stream and P4 over the log, and returns the stream.
 func orderly(ctx context.Context, db *sql.DB, natsURL string) ([]message, error) {
 	ms, err := readStream(ctx, natsURL)

@@ -66,18 +66,7 @@ func TestRollingRestart(t *testing.T) {
 		}
 	}
 	changes := load.end()
-	if err := p.sim.WaitDelivered(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	wait(t, "Ashby, Postgres and the stream agree", agreed, p.logs.tail)
-	ms, err := orderly(t.Context(), db, p.natsURL)
-	if err != nil {
-		t.Error(err)
-	}
-	judged, faults := faultsOfRefresh(p.sim.Deliveries(), p.sim.Requests())
-	if err := verdict(append(append(faults, faultsOfAnswers(p.sim.Deliveries())...), b.faults()...)); err != nil {
-		t.Error(err)
-	}
+	ms, judged := p.judge(db, agreed, b.faults)
 	if judged < changes/2 {
 		t.Errorf("only %d webhooks for %d changes", judged, changes)
 	}

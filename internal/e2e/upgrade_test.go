@@ -108,17 +108,7 @@ func TestFormerVersionBesideThisOne(t *testing.T) {
 	}
 	p.restartFormer(former, "syncer/old", "notifier/old")
 	changes := load.end()
-	if err := p.sim.WaitDelivered(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	wait(t, "Ashby, Postgres and the stream agree", agreed, p.logs.tail)
-	if _, err := orderly(t.Context(), db, p.natsURL); err != nil {
-		t.Error(err)
-	}
-	judged, faults := faultsOfRefresh(p.sim.Deliveries(), p.sim.Requests())
-	if err := verdict(append(append(faults, faultsOfAnswers(p.sim.Deliveries())...), b.faults()...)); err != nil {
-		t.Error(err)
-	}
+	_, judged := p.judge(db, agreed, b.faults)
 	if judged < changes/2 {
 		t.Errorf("only %d webhooks for %d changes", judged, changes)
 	}
