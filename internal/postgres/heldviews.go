@@ -46,12 +46,7 @@ func (g Gateway) Holds(ctx context.Context, q mirror.HoldQuery) ([]mirror.HeldVi
 	return views, wrap(ctx, doing, err)
 }
 
-// HeldBy returns a hold by its id. mirror.ErrNotFound.
-func (g Gateway) HeldBy(ctx context.Context, id string) (mirror.HeldView, error) {
-	view, err := heldBy(ctx, g.db.x, id)
-	return view, wrap(ctx, "reading a hold", err)
-}
-
+// heldBy returns a hold by its id.
 func heldBy(ctx context.Context, q sqlx.QueryerContext, id string) (mirror.HeldView, error) {
 	var row heldRow
 	if err := sqlx.GetContext(ctx, q, &row, `
